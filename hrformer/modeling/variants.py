@@ -1,0 +1,70 @@
+"""HRFormer-T, -S and -B for each task, as functions that return configurations."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from hrformer.modeling.config import (
+    BackboneConfig,
+    ClassificationHeadConfig,
+    NetworkConfig,
+    PoseHeadConfig,
+    SegmentationHeadConfig,
+)
+
+
+def tiny() -> BackboneConfig:
+    return BackboneConfig(channels=(18, 36, 72, 144), heads=(1, 2, 4, 8), modules=(1, 3, 2))
+
+
+def small() -> BackboneConfig:
+    return BackboneConfig(channels=(32, 64, 128, 256), heads=(1, 2, 4, 8), modules=(1, 4, 2))
+
+
+def base() -> BackboneConfig:
+    return BackboneConfig(channels=(78, 156, 312, 624), heads=(2, 4, 8, 16), modules=(1, 4, 2))
+
+
+BACKBONES: dict[str, Callable[[], BackboneConfig]] = {"tiny": tiny, "small": small, "base": base}
+
+
+def pose(backbone: BackboneConfig, joints: int = 17) -> NetworkConfig:
+    """Bilinear exchange, the highest resolution alone; the bias is added, as in mmpose (the authors store it unused)."""
+    return NetworkConfig(replace(backbone, upsample="bilinear", outputs="highest"), PoseHeadConfig(joints))
+
+
+def segmentation(backbone: BackboneConfig, classes: int = 19) -> NetworkConfig:
+    """Nearest exchange and all four resolutions, as the authors' segmentation network."""
+    return NetworkConfig(
+        replace(backbone, upsample="nearest", outputs="all"), SegmentationHeadConfig(classes=classes)
+    )
+
+
+def classification(backbone: BackboneConfig, classes: int = 1000) -> NetworkConfig:
+    """Nearest exchange and all four resolutions, as the authors' classification network."""
+    return NetworkConfig(
+        replace(backbone, upsample="nearest", outputs="all"), ClassificationHeadConfig(classes=classes)
+    )
+
+
+TASKS: dict[str, Callable[[BackboneConfig, int], NetworkConfig]] = {
+    "pose": pose,
+    "segmentation": segmentation,
+    "classification": classification,
+}
+
+DEFAULT_OUTPUTS = {"pose": 17, "segmentation": 19, "classification": 1000}  # joints or classes
+
+
+def variant(name: str, task: str, outputs: int | None = None) -> NetworkConfig:
+    """The configuration of "tiny", "small" or "base" for a task; `outputs` counts the joints or the classes.
+
+    raises: ValueError if the variant or the task is unknown.
+    """
+    if name not in BACKBONES:
+        raise ValueError(f"there is no variant {name!r}; choose one of {', '.join(BACKBONES)}")
+    if task not in TASKS:
+        raise ValueError(f"there is no task {task!r}; choose one of {', '.join(TASKS)}")
+    return TASKS[task](BACKBONES[name](), DEFAULT_OUTPUTS[task] if outputs is None else outputs)
+
+
+VARIANTS = {f"hrformer-{name}-{task}": (name, task) for name in BACKBONES for task in TASKS}
