@@ -1,0 +1,108 @@
+# The ways in. Every target sets up what it needs; a second call does not do it again.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+PORT ?= $(or $(HRFORMER_PORT),8000)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# The first of these that is Python 3.11 or newer. The lock is made with 3.11, so that comes first.
+PYTHONS := python3.11 python3 python3.12 python3.13 python3.14 python
+IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+
+# Without an NVIDIA card the CPU build of torch (200 MB) is preferred to the CUDA build (3 GB). Where this
+# index does not answer, the configured one decides.
+CPU_TORCH := https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?= $(shell nvidia-smi >/dev/null 2>&1 || echo $(CPU_TORCH))
+
+COMPOSE_FILES := -f docker-compose.yml $(shell nvidia-smi >/dev/null 2>&1 && echo "-f docker/compose.gpu.yml")
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
+
+.PHONY: install
+install: $(INSTALLED) ## everything into .venv, with the versions of constraints.txt
+
+# torch comes alone first: an extra index is then asked for nothing but torch.
+$(INSTALLED): pyproject.toml constraints.txt
+	@set -eu; \
+	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  for candidate in $(PYTHONS); do \
+	    if "$$candidate" -c '$(IS_NEW_ENOUGH)' >/dev/null 2>&1; then python=$$candidate; break; fi; \
+	  done; \
+	  if [ -z "$${python:-}" ]; then \
+	    echo "HRFormer needs Python 3.11 or newer; none of these is: $(PYTHONS)" >&2; exit 2; \
+	  fi; \
+	  if ! "$$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then \
+	    echo "$$python cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 2; \
+	  fi; \
+	  "$$python" -m venv $(VENV); \
+	fi; \
+	echo "Installing into $(VENV) (the first time takes a minute or more)"; \
+	torch=$$(grep '^torch==' constraints.txt); \
+	if ! $(BIN)/python -c 'import importlib.metadata as m, sys; sys.exit("torch==" + m.version("torch").split("+")[0] != sys.argv[1])' "$$torch" 2>/dev/null; then \
+	  $(BIN)/python -m pip install --quiet --retries 2 --no-deps $(addprefix --extra-index-url ,$(TORCH_INDEX)) "$$torch"; \
+	fi; \
+	$(BIN)/python -m pip install --quiet -c constraints.txt setuptools; \
+	$(BIN)/python -m pip install --quiet --no-build-isolation -c constraints.txt -e '.[dev]'; \
+	touch $@
+
+.PHONY: serve
+serve: $(INSTALLED) ## the service on http://localhost:8000 (PORT=8001 for another)
+	@$(BIN)/python -c 'import socket, sys; sys.exit(socket.socket().connect_ex(("127.0.0.1", int(sys.argv[1]))) == 0)' $(PORT) \
+	  || { echo "Port $(PORT) is taken; choose another: make serve PORT=$$(( $(PORT) + 1 ))" >&2; exit 2; }
+	@HRFORMER_PORT=$(PORT) exec $(BIN)/python -m service
+
+.PHONY: test
+test: $(INSTALLED) ## all tests but the slow ones (ARGS="-k pose" for some, ARGS="-m slow" for those)
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: test-docker
+test-docker: $(INSTALLED) ## builds the image and brings compose up, where there is a container engine
+	@$(BIN)/python -m pytest -m docker tests/deploy $(ARGS)
+
+.PHONY: lint
+lint: $(INSTALLED) ## format, lint, types, import layers, Dockerfile, known vulnerabilities
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint docker/Dockerfile && echo "hadolint: docker/Dockerfile is clean"; \
+	  else echo "NOT CHECKED: docker/Dockerfile, since hadolint has no build for this platform" >&2; fi
+	@$(MAKE) audit
+
+# The advisories come with PyPI's answer for one version; a mirror may not carry it, and then every package would be skipped in silence.
+ADVISORIES := https://pypi.org/pypi/pip/24.0/json
+
+.PHONY: audit
+audit: $(INSTALLED) ## known vulnerabilities of the locked versions
+	@if $(BIN)/python -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=10)' $(ADVISORIES) 2>/dev/null; \
+	  then $(BIN)/pip-audit --strict --no-deps --disable-pip --progress-spinner off -r constraints.txt; \
+	  else echo "NOT CHECKED: known vulnerabilities, since $(ADVISORIES) does not answer" >&2; fi
+
+.PHONY: format
+format: $(INSTALLED) ## formats the code and mends what ruff can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: lock
+lock: $(INSTALLED) ## newest versions into constraints.txt (PIN="torch==2.13.0" holds some back)
+	@$(BIN)/python .ci/lock.py $(PIN)
+	@$(MAKE) install
+
+.PHONY: up
+up: ## service, Prometheus and Grafana in containers, with the GPU where there is one
+	@docker compose version >/dev/null 2>&1 || { echo "make up needs Docker with Compose v2" >&2; exit 2; }
+	docker compose $(COMPOSE_FILES) up --build --detach --wait
+
+.PHONY: down
+down: ## stops what make up started; its data stays
+	docker compose $(COMPOSE_FILES) down
+
+.PHONY: clean
+clean: ## removes the virtual environment and every cache
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
