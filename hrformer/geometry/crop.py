@@ -1,0 +1,124 @@
+"""From boxes to crops and back: affine matrices, bilinear warping, points returned to the image.
+
+A matrix is `(2, 3)` and takes `[x, y, 1]` in image pixels to crop pixels. Pixel centres lie at integers.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hrformer.geometry.boxes import PADDING, centre_scale
+
+Size = tuple[int, int]  # (height, width)
+
+
+def crop_matrices(
+    centre: Tensor, extent: Tensor, rotation_deg: Tensor, size: Size, *, udp: bool = False
+) -> Tensor:
+    """Matrices `(n, 2, 3)`, image to crop, for crops about `(n, 2)` centres of `(n, 2)` extents in image pixels.
+
+    rotation_deg: `(n,)`. Positive turns the content counter-clockwise on the screen, but clockwise with `udp`:
+                  the published code has it so, and so have the networks trained with it.
+    plain:        the centre goes to (width / 2, height / 2); both axes scale by the width's ratio.
+    udp:          centre ± extent / 2 go to pixels 0 and size - 1, each axis by its own ratio (arXiv:1911.07524).
+    """
+    height, width = size
+    angle = torch.deg2rad(rotation_deg.to(centre.dtype))
+    cos, sin = angle.cos(), angle.sin()
+    if udp:
+        target = centre.new_tensor([(width - 1) / 2, (height - 1) / 2])
+        ratio = centre.new_tensor([width - 1, height - 1]) / extent
+        rotation = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], dim=-2)
+    else:
+        target = centre.new_tensor([width / 2, height / 2])
+        ratio = (width / extent[:, :1]).expand(-1, 2)
+        rotation = torch.stack([torch.stack([cos, sin], -1), torch.stack([-sin, cos], -1)], dim=-2)
+    linear = ratio[:, :, None] * rotation
+    return torch.cat([linear, target[None, :, None] - linear @ centre[:, :, None]], dim=-1)
+
+
+def crop_boxes(
+    image: Tensor, boxes: Tensor, size: Size, *, padding: float = PADDING, udp: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Crops `(n, 3, height, width)` uint8 of an image around boxes, and their matrices `(n, 2, 3)`.
+
+    image: `(3, H, W)` uint8; any device. boxes: `(n, 4)` xywh in its pixels, of positive area.
+    What lies outside the image is black. Where a crop is at least half as small as its piece of the image, that
+    piece is first averaged over blocks of 2, 4, 8… pixels, so that fine texture does not alias.
+    """
+    centre, extent = centre_scale(boxes.to(image.device, torch.float32), size, padding)
+    matrices = crop_matrices(centre, extent, centre.new_zeros(len(boxes)), size, udp=udp)
+    reach = to_image(
+        matrices.new_tensor([[[0, 0], [size[1] - 1, size[0] - 1]]]).expand(len(boxes), -1, -1), matrices
+    )
+    corners = reach.flatten(1).tolist()
+    crops = image.new_zeros((len(boxes), 3, *size))
+    for index, (left, top, right, bottom) in enumerate(corners):
+        block = _block(min((right - left) / size[1], (bottom - top) / size[0]))
+        columns = _span(left, right, block, image.shape[2])
+        rows = _span(top, bottom, block, image.shape[1])
+        if columns.start < columns.stop and rows.start < rows.stop:
+            piece = _average(image[None, :, rows, columns].float(), block)
+            matrix = _in_blocks(matrices[index : index + 1], columns.start, rows.start, block)
+            crops[index] = warp(piece, matrix, size)[0].add_(0.5).clamp_(max=255).to(torch.uint8)
+    return crops, matrices
+
+
+def warp(images: Tensor, matrices: Tensor, size: Size) -> Tensor:
+    """Crops `(n, channels, height, width)` of `(n, channels, H, W)` float images: bilinear, zeros outside.
+
+    matrices: `(n, 2, 3)`, image to crop.
+    """
+    height, width = size
+    x = torch.arange(width, device=images.device, dtype=images.dtype)
+    y = torch.arange(height, device=images.device, dtype=images.dtype)
+    inverse = invert(matrices).to(images.dtype)[:, :, None, None]  # (n, 2, 1, 1, 3)
+    source = inverse[..., 0] * x + inverse[..., 1] * y[:, None] + inverse[..., 2]  # (n, 2, height, width)
+    sides = source.new_tensor([images.shape[3], images.shape[2]])
+    grid = (source.permute(0, 2, 3, 1) * 2 + 1) / sides - 1
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def invert(matrices: Tensor) -> Tensor:
+    """The `(..., 2, 3)` matrices of the opposite direction."""
+    a, b, c, d = matrices[..., 0, 0], matrices[..., 0, 1], matrices[..., 1, 0], matrices[..., 1, 1]
+    adjugate = torch.stack([torch.stack([d, -b], -1), torch.stack([-c, a], -1)], dim=-2)
+    linear = adjugate / (a * d - b * c)[..., None, None]
+    return torch.cat([linear, -linear @ matrices[..., 2:]], dim=-1)
+
+
+def transform(points: Tensor, matrices: Tensor) -> Tensor:
+    """Points `(n, k, 2)` or, with a score that is kept, `(n, k, 3)`, each row through its `(n, 2, 3)` matrix."""
+    moved = points[..., :2] @ matrices[..., :2].mT + matrices[..., 2].unsqueeze(-2)
+    return torch.cat([moved, points[..., 2:]], dim=-1)
+
+
+def to_image(points: Tensor, matrices: Tensor) -> Tensor:
+    """Points `(n, k, 2)` or `(n, k, 3)` in crop pixels, in image pixels; matrices are those of the crops."""
+    return transform(points, invert(matrices))
+
+
+def _block(shrink: float) -> int:
+    return 2 ** max(0, math.floor(math.log2(max(shrink, 1))))
+
+
+def _span(start: float, stop: float, block: int, side: int) -> slice:
+    """The pixels that bilinear sampling between two coordinates touches, out to whole blocks, within the image."""
+    first = (math.floor(start) - block) // block * block
+    last = -(-(math.ceil(stop) + block + 1) // block) * block
+    return slice(min(max(first, 0), side), max(min(last, side), 0))
+
+
+def _average(piece: Tensor, block: int) -> Tensor:
+    if block == 1:
+        return piece
+    return F.avg_pool2d(piece, block, ceil_mode=True, count_include_pad=False)
+
+
+def _in_blocks(matrices: Tensor, left: int, top: int, block: int) -> Tensor:
+    """The same crop, of an image that was cut at (left, top) and then averaged over blocks."""
+    corner = matrices.new_tensor([left, top]) + (block - 1) / 2
+    shift = transform(corner[None, None], matrices)[0, 0]
+    return torch.cat([matrices[..., :2] * block, shift[None, :, None]], dim=-1)

@@ -1,0 +1,32 @@
+"""Names and colours of the segmentation classes, in the order of their indices."""
+
+Palette = tuple[tuple[str, tuple[int, int, int]], ...]
+
+PARSING: Palette = (
+    ("background", (0, 0, 0)),
+    ("skin", (255, 178, 128)),
+    ("hair", (140, 80, 30)),
+    ("upper", (230, 25, 75)),
+    ("outerwear", (245, 130, 48)),
+    ("dress", (240, 50, 230)),
+    ("lower", (0, 90, 200)),
+    ("shoes", (60, 180, 75)),
+    ("bag", (255, 225, 25)),
+    ("accessories", (70, 240, 240)),
+)
+
+PERSON: Palette = (("background", (0, 0, 0)), ("person", (220, 60, 60)))
+
+CAMVID: Palette = (
+    ("sky", (128, 128, 128)),
+    ("building", (128, 0, 0)),
+    ("pole", (192, 192, 128)),
+    ("road", (128, 64, 128)),
+    ("pavement", (60, 40, 222)),
+    ("tree", (128, 128, 0)),
+    ("sign_symbol", (192, 128, 128)),
+    ("fence", (64, 64, 128)),
+    ("car", (64, 0, 128)),
+    ("pedestrian", (64, 64, 0)),
+    ("bicyclist", (0, 128, 192)),
+)
