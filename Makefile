@@ -7,16 +7,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PORT ?= $(or $(HRFORMER_PORT),8000)
-export PIP_DISABLE_PIP_VERSION_CHECK := 1
-
-# The first of these that is Python 3.11 or newer. The lock is made with 3.11, so that comes first.
-PYTHONS := python3.11 python3 python3.12 python3.13 python3.14 python
-IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
-
-# Without an NVIDIA card the CPU build of torch (200 MB) is preferred to the CUDA build (3 GB). Where this
-# index does not answer, the configured one decides.
-CPU_TORCH := https://download.pytorch.org/whl/cpu
-TORCH_INDEX ?= $(shell nvidia-smi >/dev/null 2>&1 || echo $(CPU_TORCH))
 
 COMPOSE_FILES := -f docker-compose.yml $(shell nvidia-smi >/dev/null 2>&1 && echo "-f docker/compose.gpu.yml")
 
@@ -27,29 +17,9 @@ help: ## this list
 .PHONY: install
 install: $(INSTALLED) ## everything into .venv, with the versions of constraints.txt
 
-# torch comes alone first: an extra index is then asked for nothing but torch.
 $(INSTALLED): pyproject.toml constraints.txt
-	@set -eu; \
-	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
-	  for candidate in $(PYTHONS); do \
-	    if "$$candidate" -c '$(IS_NEW_ENOUGH)' >/dev/null 2>&1; then python=$$candidate; break; fi; \
-	  done; \
-	  if [ -z "$${python:-}" ]; then \
-	    echo "HRFormer needs Python 3.11 or newer; none of these is: $(PYTHONS)" >&2; exit 2; \
-	  fi; \
-	  if ! "$$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then \
-	    echo "$$python cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 2; \
-	  fi; \
-	  "$$python" -m venv $(VENV); \
-	fi; \
-	echo "Installing into $(VENV) (the first time takes a minute or more)"; \
-	torch=$$(grep '^torch==' constraints.txt); \
-	if ! $(BIN)/python -c 'import importlib.metadata as m, sys; sys.exit("torch==" + m.version("torch").split("+")[0] != sys.argv[1])' "$$torch" 2>/dev/null; then \
-	  $(BIN)/python -m pip install --quiet --retries 2 --no-deps $(addprefix --extra-index-url ,$(TORCH_INDEX)) "$$torch"; \
-	fi; \
-	$(BIN)/python -m pip install --quiet -c constraints.txt setuptools; \
-	$(BIN)/python -m pip install --quiet --no-build-isolation -c constraints.txt -e '.[dev]'; \
-	touch $@
+	@.ci/install $(VENV)
+	@touch $@
 
 .PHONY: serve
 serve: $(INSTALLED) ## the service on http://localhost:8000 (PORT=8001 for another)
