@@ -1,0 +1,81 @@
+"""Format and size of a picture from its first bytes, held against limits before anything is decoded."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hrformer.images.errors import ImageTooLarge, ImageTooSmall, UnsupportedFormat
+from hrformer.images.formats import jpeg
+from hrformer.images.formats.layout import Layout
+from hrformer.images.formats.pillow import opened
+from hrformer.images.formats.signature import file_format
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a picture may be."""
+
+    max_bytes: int = 20 * 1024 * 1024
+    """bytes of the file"""
+    max_pixels: int = 50_000_000
+    """width times height, as the header says"""
+    min_side_px: int = 16
+    """the shorter side"""
+    formats: tuple[str, ...] = FORMATS
+    """names of the formats read; AVIF and HEIF can be added where Pillow has them"""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is known of a picture before it is decoded."""
+
+    format: str
+    """JPEG, PNG, WEBP, BMP, GIF, TIFF, AVIF or HEIF"""
+    width: int
+    """px, of the upright picture"""
+    height: int
+    """px, of the upright picture"""
+    orientation: int
+    """EXIF orientation 1 to 8, already counted into width and height"""
+
+
+def read_header(data: bytes, limits: Limits) -> Header:
+    """Format, upright size and orientation; nothing is decoded, memory does not grow.
+
+    raises: NotAnImage, UnsupportedFormat, BrokenImage, ImageTooLarge, ImageTooSmall.
+    """
+    if len(data) > limits.max_bytes:
+        raise ImageTooLarge(
+            f"the file has {len(data)} bytes; at most {limits.max_bytes} are read; scale or compress the picture"
+        )
+    name = file_format(data)
+    if name not in limits.formats:
+        raise UnsupportedFormat(
+            f"{name} is not read here; expected one of {', '.join(limits.formats)}; convert the picture"
+        )
+    layout = _LAYOUTS[name](data) if name in _LAYOUTS else _layout_by_pillow(name, data)
+    turned = layout.orientation >= 5
+    width, height = (layout.height, layout.width) if turned else (layout.width, layout.height)
+    _check_size(width, height, limits)
+    return Header(name, width, height, layout.orientation)
+
+
+def _check_size(width: int, height: int, limits: Limits) -> None:
+    if width * height > limits.max_pixels:
+        raise ImageTooLarge(
+            f"the picture is {width}x{height} px, which is {width * height} pixels; at most {limits.max_pixels} are read; "
+            "scale it down"
+        )
+    if min(width, height) < limits.min_side_px:
+        raise ImageTooSmall(
+            f"the picture is {width}x{height} px; both sides must have at least {limits.min_side_px} px; send a larger one"
+        )
+
+
+def _layout_by_pillow(name: str, data: bytes) -> Layout:
+    with opened(name, data) as image:
+        return Layout(image.width, image.height, image.getexif().get(0x0112, 1))
+
+
+_LAYOUTS: dict[str, Callable[[bytes], Layout]] = {"JPEG": jpeg.layout}
