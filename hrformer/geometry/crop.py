@@ -101,7 +101,7 @@ def to_image(points: Tensor, matrices: Tensor) -> Tensor:
 
 
 def _block(shrink: float) -> int:
-    return 2 ** max(0, math.floor(math.log2(max(shrink, 1))))
+    return 1 << math.floor(math.log2(max(shrink, 1)))
 
 
 def _span(start: float, stop: float, block: int, side: int) -> slice:

@@ -1,15 +1,25 @@
 """From heatmaps to keypoints: the peak and its refinement below one pixel; mirrored passes turned back and merged."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 Refine = Literal["none", "shift", "dark", "udp", "megvii"]
 Rules = Literal["hrformer", "mmpose"]
 Border = Literal["zeros", "mirror"]
 Pairs = Sequence[tuple[int, int]]
+
+# OpenCV does not compute its smallest Gaussians.
+_SMALL_KERNELS = {
+    1: [1.0],
+    3: [0.25, 0.5, 0.25],
+    5: [0.0625, 0.25, 0.375, 0.25, 0.0625],
+    7: [0.03125, 0.109375, 0.21875, 0.28125, 0.21875, 0.109375, 0.03125],
+}
 
 
 def decode_heatmaps(
@@ -38,10 +48,10 @@ def decode_heatmaps(
         offset = _udp_step(heatmaps, x, y, kernel, rules)
     else:
         offset = x.new_zeros((*x.shape, 2), dtype=torch.float32)
-    if refine == "megvii":
-        offset = offset + 0.5 * _inside(maps, x, y, 1, 1)[..., None]
-        score = score / 255 + 0.5
     points = torch.where((score > 0)[..., None], torch.stack([x, y], dim=-1) + offset, -1.0)
+    if refine == "megvii":
+        points = points + 0.5 * (_inside(maps, x, y, 1, 1) & (score > 0))[..., None]
+        score = score / 255 + 0.5
     return torch.cat([points, score[..., None]], dim=-1)
 
 
@@ -87,40 +97,45 @@ def mirrored_order(joints: int, pairs: Pairs) -> list[int]:
 
 
 def blur(heatmaps: Tensor, kernel: int, border: Border = "zeros", *, keep_peak: bool = True) -> Tensor:
-    """Heatmaps after a Gaussian blur of `kernel` pixels, sigma by OpenCV's rule for that kernel.
+    """Heatmaps after a Gaussian blur of `kernel` pixels (odd), with OpenCV's weights for that kernel.
 
     border: what lies outside; "mirror" does not repeat the edge. keep_peak: scale each map back to its old maximum.
     """
-    height, width = heatmaps.shape[-2:]
-    rows = _blur_matrix(height, kernel, border).to(heatmaps)
-    columns = _blur_matrix(width, kernel, border).to(heatmaps)
-    blurred = rows @ heatmaps @ columns.T
+    taps = gaussian_taps(kernel)
+    blurred = _blur_axis(_blur_axis(heatmaps, taps, border, -1), taps, border, -2)
     if not keep_peak:
         return blurred
     peak = blurred.amax(dim=(-2, -1), keepdim=True)
     return blurred * torch.where(peak == 0, 0.0, heatmaps.amax(dim=(-2, -1), keepdim=True) / peak)
 
 
-def _blur_matrix(length: int, kernel: int, border: Border) -> Tensor:
-    """`(length, length)`: a blur along one axis is a product with it, whatever the border."""
-    taps = _gaussian(kernel)
-    matrix = torch.zeros(length, length, dtype=torch.float64)
-    for tap, value in enumerate(taps):
-        target = torch.arange(length)
-        source = target + tap - kernel // 2
-        if border == "mirror":
-            source = (source + length - 1) % (2 * length - 2) - (length - 1)
-            source = source.abs()
-        inside = (source >= 0) & (source < length)
-        matrix.index_put_((target[inside], source[inside]), value, accumulate=True)
-    return matrix
-
-
-def _gaussian(kernel: int) -> Tensor:
+def gaussian_taps(kernel: int) -> list[float]:
+    """Weights of OpenCV's Gaussian for a kernel of `kernel` pixels and no sigma given."""
+    if kernel in _SMALL_KERNELS:
+        return _SMALL_KERNELS[kernel]
     sigma = 0.3 * ((kernel - 1) * 0.5 - 1) + 0.8
-    distance = torch.arange(kernel, dtype=torch.float64) - kernel // 2
-    taps = (-(distance**2) / (2 * sigma**2)).exp()
-    return taps / taps.sum()
+    taps = [math.exp(-((tap - kernel // 2) ** 2) / (2 * sigma**2)) for tap in range(kernel)]
+    return [tap / sum(taps) for tap in taps]
+
+
+def _blur_axis(maps: Tensor, taps: list[float], border: Border, axis: int) -> Tensor:
+    # Neighbours at equal distance are added first: a mirrored map blurs to the exact mirror image, and ties stay ties.
+    # As fast as a banded matrix product, four times as fast as a depthwise convolution (one core, 8 x 17 maps).
+    reach, length = len(taps) // 2, maps.shape[axis]
+    padded = _pad(maps, reach, border, axis)
+    blurred = maps * taps[reach]
+    for step in range(1, reach + 1):
+        both = padded.narrow(axis, reach - step, length) + padded.narrow(axis, reach + step, length)
+        blurred.add_(both, alpha=taps[reach - step])
+    return blurred
+
+
+def _pad(maps: Tensor, reach: int, border: Border, axis: int) -> Tensor:
+    if border == "zeros":
+        return F.pad(maps, [reach, reach] if axis == -1 else [0, 0, reach, reach])
+    last = maps.shape[axis] - 1
+    position = torch.arange(-reach, last + reach + 1, device=maps.device)
+    return maps.index_select(axis, ((position + last) % max(2 * last, 1) - last).abs())
 
 
 def _peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
