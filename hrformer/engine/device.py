@@ -1,0 +1,70 @@
+"""Where and how precisely a network runs."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+from hrformer.checkpoints.manifest import PixelFormat
+from hrformer.modeling.network import Network
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of this name; "auto" takes the first GPU, else the CPU.
+
+    raises: ValueError if the name is unknown or there is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"there is no device {name!r}; give auto, cpu, cuda or cuda:0") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"there is no device {name!r}: torch sees {torch.cuda.device_count()} GPUs; give auto or cpu")
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """The type that convolutions and products run in; "auto" is bfloat16 on a GPU and float32 on a CPU.
+
+    raises: ValueError if the name is unknown, or is float16 on a CPU.
+    """
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    if name not in DTYPES:
+        raise ValueError(f"there is no precision {name!r}; give auto, {', '.join(DTYPES)}")
+    if name == "float16" and device.type == "cpu":
+        raise ValueError("float16 needs a GPU; on a CPU give auto, float32 or bfloat16")
+    return DTYPES[name]
+
+
+class Runner:
+    """A network in evaluation mode on its device: uint8 pictures in, float32 outputs there."""
+
+    def __init__(self, network: Network, pixels: PixelFormat, *, device: str = "auto", precision: str = "auto") -> None:
+        self.device = choose_device(device)
+        self.dtype = choose_precision(precision, self.device)
+        self.network = network.eval().to(self.device, memory_format=torch.channels_last)
+        self.reverse_channels = pixels.order == "bgr"
+        self.mean = torch.tensor(pixels.mean, device=self.device).view(3, 1, 1)
+        self.std = torch.tensor(pixels.std, device=self.device).view(3, 1, 1)
+
+    @property
+    def precision(self) -> str:
+        return str(self.dtype).removeprefix("torch.")
+
+    def normalise(self, pictures: Tensor) -> Tensor:
+        """What the network reads, of `(n, 3, height, width)` RGB pictures: uint8, or float32 in 0..1."""
+        pictures = pictures.to(self.device, non_blocking=True)
+        scaled = pictures.float() / 255 if pictures.dtype == torch.uint8 else pictures
+        if self.reverse_channels:
+            scaled = scaled.flip(1)
+        return ((scaled - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)

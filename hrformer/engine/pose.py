@@ -1,0 +1,131 @@
+"""People's keypoints: boxes → crops → heatmaps → keypoints in image pixels."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, get_args
+
+import torch
+from torch import Tensor
+
+from hrformer.checkpoints.manifest import PixelFormat
+from hrformer.engine.device import Runner
+from hrformer.engine.results import Box, Person
+from hrformer.geometry.boxes import PADDING, centre_scale, clip_boxes
+from hrformer.geometry.crop import crop_boxes, to_image
+from hrformer.geometry.keypoints import Refine, decode_heatmaps, heatmap_to_crop, merge_flipped
+from hrformer.geometry.similarity import rescore
+from hrformer.geometry.skeletons import FLIP_PAIRS
+from hrformer.images.decode import Picture
+from hrformer.modeling.network import Network
+
+Boxes = Sequence[tuple[float, float, float, float]]
+
+
+@dataclass(frozen=True)
+class PoseCoding:
+    """How a pose network was trained to say where a joint is; the manifest's `decode` table."""
+
+    refine: Refine = "shift"  # from the heatmap's peak to below one pixel
+    kernel: int = 11  # px of the blur before the refinement, odd
+    udp: bool = False  # unbiased crops and strides (arXiv:1911.07524)
+    padding: float = PADDING  # crop over box
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> "PoseCoding":
+        """The coding that a manifest describes. raises: ValueError for a field or value that is unknown."""
+        known = {f.name for f in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ValueError(f"unknown decode option {unknown[0]!r}; known are {', '.join(sorted(known))}")
+        coding = cls(**values)
+        if coding.refine not in get_args(Refine):
+            raise ValueError(f"refine is {coding.refine!r}; expected one of {', '.join(get_args(Refine))}")
+        return coding
+
+
+class PoseEngine:
+    """A pose network with all that stands before and after it.
+
+    `prepare` and `finish` may run on any thread; `run` on the one that owns the model.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        input_size: tuple[int, int],
+        coding: PoseCoding = PoseCoding(),
+        pixels: PixelFormat = PixelFormat(),
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> None:
+        self.input_size = input_size  # (height, width) of a crop
+        self.coding = coding
+        self.runner = Runner(network, pixels, device=device, precision=precision)
+
+    def shrink(self, width: int, height: int, boxes: Boxes | None = None) -> int:
+        """The largest reduction, 1 to 8, at which the picture still has the pixels that the crops show.
+
+        width, height: of the upright image; boxes: None for the whole picture.
+        """
+        clipped = clip_boxes(torch.tensor(boxes or [(0, 0, width, height)], dtype=torch.float32), width, height)
+        _, extent = centre_scale(clipped, self.input_size, self.coding.padding)
+        ratio = float((extent / torch.tensor(self.input_size[::-1])).min())
+        return 1 << min(3, math.floor(math.log2(max(ratio, 1))))
+
+    def prepare(self, picture: Picture, boxes: Boxes) -> tuple[Tensor, Tensor]:
+        """Crops `(n, 3, height, width)` uint8 and their matrices `(n, 2, 3)`, from pixels of the full upright image.
+
+        A box that leaves the image is clipped first.
+        """
+        shrink = picture.shrink
+        clipped = clip_boxes(torch.tensor(boxes, dtype=torch.float32), picture.width, picture.height)
+        clipped[:, :2] += 0.5  # a pixel's centre is at an integer: halves are taken about its corner
+        clipped /= shrink
+        clipped[:, :2] -= 0.5
+        image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
+        crops, matrices = crop_boxes(
+            image, clipped, self.input_size, padding=self.coding.padding, udp=self.coding.udp
+        )
+        linear = matrices[..., :2] / shrink
+        shift = matrices[..., 2] + matrices[..., :2].sum(-1) * (0.5 / shrink - 0.5)
+        return crops, torch.cat([linear, shift[..., None]], dim=-1)
+
+    @torch.inference_mode()
+    def heatmaps(self, crops: Tensor, *, flip_test: bool = False) -> Tensor:
+        """Heatmaps `(n, joints, h, w)` float32, on the device, of crops uint8 or float32 in 0..1.
+
+        flip_test: the mean with the mirrored crop's, turned back.
+        """
+        inputs = self.runner.normalise(crops)
+        with self.runner.autocast():
+            heatmaps: Tensor = self.runner.network(inputs).float()
+            if flip_test:
+                mirrored: Tensor = self.runner.network(inputs.flip(-1)).float()
+                heatmaps = merge_flipped(heatmaps, mirrored, FLIP_PAIRS, shift=not self.coding.udp)
+        return heatmaps
+
+    @torch.inference_mode()
+    def run(self, crops: Tensor, flip_test: bool = False) -> Tensor:
+        """Keypoints `(n, joints, 3)` float32 on the CPU, x and y in crop pixels, of crops `(n, 3, height, width)` uint8."""
+        heatmaps = self.heatmaps(crops, flip_test=flip_test)
+        keypoints = decode_heatmaps(heatmaps, self.coding.refine, self.coding.kernel)
+        size = (heatmaps.shape[2], heatmaps.shape[3])
+        return heatmap_to_crop(keypoints, size, self.input_size, udp=self.coding.udp).cpu()
+
+    def finish(
+        self, keypoints: Tensor, matrices: Tensor, boxes: Boxes, scores: Sequence[float] | None = None
+    ) -> list[Person]:
+        """People in the order of the boxes, with keypoints `(joints, 3)` in image pixels and scores in 0..1."""
+        points = to_image(keypoints, matrices)
+        points[..., 2].clamp_(0, 1)
+        box_scores = torch.ones(len(boxes)) if scores is None else torch.tensor(scores)
+        person_scores = rescore(points[..., 2], box_scores).tolist()
+        return [
+            Person(Box(*map(float, box)), score, person.numpy())
+            for box, score, person in zip(boxes, person_scores, points, strict=True)
+        ]
+
+    def warm(self) -> None:
+        """Runs once, so that the first request does not pay for what is set up lazily."""
+        self.run(torch.zeros(1, 3, *self.input_size, dtype=torch.uint8))
