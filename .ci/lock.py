@@ -22,13 +22,23 @@ def resolve(held_back: list[str]) -> list[dict[str, Any]]:
     """What pip would install into an empty environment, as its report's list."""
     project = f"{CONSTRAINTS.parent}[dev]"
     options = ["--dry-run", "--quiet", "--ignore-installed", "--report", "-"]
-    command = [sys.executable, "-m", "pip", "install", *options, "setuptools", *held_back, "--editable", project]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        *options,
+        "setuptools",
+        *held_back,
+        "--editable",
+        project,
+    ]
     answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
     return list(json.loads(answer.stdout)["install"])
 
 
 def pins(report: list[dict[str, Any]]) -> list[str]:
-    """`name==version` of each package, without our own and without CUDA libraries, which torch pins itself."""
+    """`name==version` of each package but ours and the CUDA libraries, which torch pins itself."""
     named = {}
     for package in report:
         name = re.sub(r"[-_.]+", "-", package["metadata"]["name"]).lower()

@@ -1,0 +1,109 @@
+"""The container files agree with each other and keep to least privilege."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+GPU: dict[str, Any] = yaml.safe_load((ROOT / "docker" / "compose.gpu.yml").read_text())
+DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
+GRAFANA = ROOT / "docker" / "grafana"
+DASHBOARD: dict[str, Any] = json.loads((GRAFANA / "dashboards" / "service.json").read_text())
+SERVICES = sorted(COMPOSE["services"])
+
+
+def has_compose() -> bool:
+    """Whether `docker compose` is there; it needs no engine to check a file."""
+    command = ["docker", "compose", "version"]
+    return bool(shutil.which("docker")) and subprocess.run(command, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_ports_are_open_on_this_machine_only(name: str) -> None:
+    assert [port for port in COMPOSE["services"][name]["ports"] if not port.startswith("127.0.0.1:")] == []
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_runs_read_only_without_capabilities(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert (service["read_only"], service["cap_drop"], service["security_opt"]) == (
+        True,
+        ["ALL"],
+        ["no-new-privileges:true"],
+    )
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_reports_its_health(name: str) -> None:
+    assert "healthcheck" in COMPOSE["services"][name] or "HEALTHCHECK" in DOCKERFILE
+
+
+def test_every_base_image_is_named_by_a_version() -> None:
+    images = [service["image"] for service in COMPOSE["services"].values() if "build" not in service]
+    tags = [image.partition(":")[2] for image in images] + re.findall(
+        r"^ARG PYTHON_TAG=(.*)$", DOCKERFILE, re.MULTILINE
+    )
+    assert [tag for tag in tags if not re.match(r"v?\d+\.\d+\.\d+", tag)] == []
+
+
+def test_the_device_is_reserved_in_the_override_alone() -> None:
+    reserved = GPU["services"]["service"]["deploy"]["resources"]["reservations"]["devices"]
+    assert (reserved[0]["driver"], "deploy" in COMPOSE["services"]["service"]) == ("nvidia", False)
+
+
+def test_both_targets_run_as_a_numbered_user_without_rights() -> None:
+    stages = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)
+    last_lines = {stage.split()[2]: stage.strip().splitlines()[-1] for stage in stages[-2:]}
+    assert last_lines == {"cuda": "USER 10001", "cpu": "USER 10001"}
+
+
+def test_what_the_image_copies_is_let_through_to_the_build() -> None:
+    copied = [line.split()[1:-1] for line in DOCKERFILE.splitlines() if re.match(r"COPY (?!--from)", line)]
+    let_through = (ROOT / ".dockerignore").read_text().splitlines()
+    assert [path for paths in copied for path in paths if f"!{path}" not in let_through] == []
+
+
+def test_dependencies_are_installed_before_code_is_copied() -> None:
+    assert DOCKERFILE.index("-r requirements.txt") < DOCKERFILE.index("COPY hrformer hrformer")
+
+
+def test_prometheus_asks_the_service_where_compose_runs_it() -> None:
+    scrape = yaml.safe_load((ROOT / "docker" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in scrape}
+    port = COMPOSE["services"]["service"]["ports"][0].rpartition(":")[2]
+    assert targets["hrformer"] == [f"service:{port}"]
+
+
+def test_every_panel_asks_the_provisioned_data_source() -> None:
+    source = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())["datasources"][
+        0
+    ]
+    asked = {target["datasource"]["uid"] for panel in DASHBOARD["panels"] for target in panel["targets"]}
+    assert asked == {source["uid"]}
+
+
+def test_panels_do_not_lie_on_each_other() -> None:
+    cells = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in DASHBOARD["panels"])
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert (len(cells), max(x for x, _ in cells)) == (len(set(cells)), 23)
+
+
+@pytest.mark.parametrize("files", [["docker-compose.yml"], ["docker-compose.yml", "docker/compose.gpu.yml"]])
+def test_compose_accepts_the_files(files: list[str]) -> None:
+    if not has_compose():
+        pytest.skip("docker compose is missing")
+    chosen = [argument for file in files for argument in ("--file", file)]
+    command = ["docker", "compose", *chosen, "config", "--quiet"]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (answer.returncode, answer.stderr) == (0, "")
