@@ -1,4 +1,4 @@
-"""Boxes: `[x, y, width, height]` and `[left, top, right, bottom]` in image pixels, their overlap, their crop's extent."""
+"""Boxes, `[x, y, width, height]` or `[left, top, right, bottom]` in image pixels: overlap, extent of the crop."""
 
 import torch
 from torch import Tensor
@@ -36,7 +36,8 @@ def centre_scale(boxes: Tensor, size: tuple[int, int], padding: float = PADDING)
 
     size:    (height, width) of the crop. The box's shorter side grows about the centre to the crop's aspect
              ratio, then both by `padding`.
-    returns: the extent is what the HRNet family calls `200 * scale`; the centre is `x + width / 2`, without a half pixel.
+    returns: the extent is what the HRNet family calls `200 * scale`; the centre is `x + width / 2`, without a
+             half pixel.
     """
     height, width = size
     aspect = width / height

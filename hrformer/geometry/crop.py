@@ -17,12 +17,13 @@ Size = tuple[int, int]  # (height, width)
 def crop_matrices(
     centre: Tensor, extent: Tensor, rotation_deg: Tensor, size: Size, *, udp: bool = False
 ) -> Tensor:
-    """Matrices `(n, 2, 3)`, image to crop, for crops about `(n, 2)` centres of `(n, 2)` extents in image pixels.
+    """Matrices `(n, 2, 3)`, image to crop, of crops about centres `(n, 2)`, of extents `(n, 2)` in image pixels.
 
-    rotation_deg: `(n,)`. Positive turns the content counter-clockwise on the screen, but clockwise with `udp`:
-                  the published code has it so, and so have the networks trained with it.
+    rotation_deg: `(n,)`. Positive turns the content counter-clockwise on the screen, but clockwise with
+                  `udp`: the published code has it so, and so have the networks trained with it.
     plain:        the centre goes to (width / 2, height / 2); both axes scale by the width's ratio.
-    udp:          centre ± extent / 2 go to pixels 0 and size - 1, each axis by its own ratio (arXiv:1911.07524).
+    udp:          centre ± extent / 2 go to pixels 0 and size - 1, each axis by its own ratio
+                  (arXiv:1911.07524).
     """
     height, width = size
     angle = torch.deg2rad(rotation_deg.to(centre.dtype))
@@ -45,7 +46,7 @@ def crop_boxes(
     """Crops `(n, 3, height, width)` uint8 of an image around boxes, and their matrices `(n, 2, 3)`.
 
     image: `(3, H, W)` uint8; any device. boxes: `(n, 4)` xywh in its pixels, of positive area.
-    What lies outside the image is black. Where a crop is at least half as small as its piece of the image, that
+    What lies outside the image is black. Where a crop is half as large as its piece of the image or less, that
     piece is first averaged over blocks of 2, 4, 8… pixels, so that fine texture does not alias.
     """
     centre, extent = centre_scale(boxes.to(image.device, torch.float32), size, padding)
@@ -90,7 +91,7 @@ def invert(matrices: Tensor) -> Tensor:
 
 
 def transform(points: Tensor, matrices: Tensor) -> Tensor:
-    """Points `(n, k, 2)` or, with a score that is kept, `(n, k, 3)`, each row through its `(n, 2, 3)` matrix."""
+    """Points `(n, k, 2)` or, with a score that is kept, `(n, k, 3)`, each row through its matrix."""
     moved = points[..., :2] @ matrices[..., :2].mT + matrices[..., 2].unsqueeze(-2)
     return torch.cat([moved, points[..., 2:]], dim=-1)
 
@@ -105,7 +106,7 @@ def _block(shrink: float) -> int:
 
 
 def _span(start: float, stop: float, block: int, side: int) -> slice:
-    """The pixels that bilinear sampling between two coordinates touches, out to whole blocks, within the image."""
+    """The pixels that bilinear sampling between two places touches, out to whole blocks, within the image."""
     first = (math.floor(start) - block) // block * block
     last = -(-(math.ceil(stop) + block + 1) // block) * block
     return slice(min(max(first, 0), side), max(min(last, side), 0))

@@ -17,7 +17,7 @@ def target_heatmaps(
     *,
     coding: Coding = "msra",
 ) -> tuple[Tensor, Tensor]:
-    """Heatmaps `(n, k, height, width)` float32 with a peak of 1 at each joint, and the weights `(n, k)` that remain.
+    """Heatmaps `(n, k, height, width)` float32 with a peak of 1 at each joint, and the weights `(n, k)` left.
 
     joints:        `(n, k, 2)` in crop pixels. joint_weights: `(n, k)`; a map is drawn where it is above 0.5.
     sizes:         (height, width); sigma in heatmap pixels.
@@ -39,7 +39,7 @@ def target_heatmaps(
 
 
 def _profile(position: Tensor, length: int, sigma: float, coding: Coding) -> tuple[Tensor, Tensor]:
-    """The Gaussian along one axis, `(n, k, length)` float32, and whether its window touches the map, `(n, k)`."""
+    """The Gaussian along one axis, `(n, k, length)` float32, and whether its window meets the map, `(n, k)`."""
     reach = 3 * sigma
     # Truncated towards zero, not rounded: -0.4 becomes pixel 0, as in the published code.
     pixel = position if coding == "unbiased" else (position + 0.5).trunc()

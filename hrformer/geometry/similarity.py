@@ -19,8 +19,8 @@ def oks(
     """OKS `(n, m)` of `(n, k, 2 or 3)` with `(m, k, 2 or 3)` poses: mean of exp(-d² / (2 (2 sigma)² area)).
 
     areas:   of the person in square pixels, broadcastable to `(n, m)`.
-    sigmas:  `(k,)`, default those of COCO. counted: which joints count, broadcastable to `(n, m, k)`; default all;
-             where none does, the answer is 0.
+    sigmas:  `(k,)`, default those of COCO.
+    counted: which joints count, broadcastable to `(n, m, k)`, default all; where none does, the answer is 0.
     """
     distance = (keypoints[:, None, :, :2] - others[None, :, :, :2]).square().sum(dim=-1)
     likeness = _likeness(distance, areas, sigmas)
@@ -32,10 +32,10 @@ def oks(
 def coco_oks(
     keypoints: Tensor, truths: Tensor, areas: Tensor, boxes: Tensor, *, sigmas: Tensor | None = None
 ) -> Tensor:
-    """OKS `(n, m)` of `(n, k, 2 or 3)` detections with `(m, k, 3)` labels, as COCO's keypoint evaluation has it.
+    """OKS `(n, m)` of `(n, k, 2 or 3)` detections with `(m, k, 3)` labels, as COCO's keypoint evaluation counts.
 
-    Labels with v = 0 do not count. Of a person without any label, `boxes` `(m, 4)` xywh stands in: joints within
-    the box doubled about its centre have distance 0. areas: `(m,)`, square pixels.
+    Labels with v = 0 do not count. For a person without any label the box stands in, `(m, 4)` xywh: distances
+    are those from a box three times as large about the same centre. areas: `(m,)`, square pixels.
     """
     labelled = truths[..., 2] > 0
     outside = _distance_from_boxes(keypoints, boxes)
@@ -71,9 +71,10 @@ def oks_nms(
     sigmas: Tensor | None = None,
     keypoint_threshold: float | None = None,
 ) -> list[int]:
-    """Indices of the detections kept, best first: one goes when its OKS with a better kept one is above the threshold.
+    """Indices of the detections kept, best first.
 
-    keypoints: `(n, k, 3)`. scores, areas: `(n,)`; among equal scores the first stands.
+    keypoints: `(n, k, 3)`. scores, areas: `(n,)`. A detection goes when its OKS with a better one that was kept
+    is above the threshold; among equal scores the first is the better.
     """
     alike = pairwise_oks(keypoints, areas, sigmas=sigmas, keypoint_threshold=keypoint_threshold) > threshold
     rows: list[list[bool]] = alike.tolist()
@@ -96,7 +97,7 @@ def soft_oks_nms(
 ) -> tuple[list[int], list[float]]:
     """Indices of at most `limit` detections and their lowered scores, best first.
 
-    Each detection taken multiplies the scores of those left by exp(-oks² / threshold), instead of dropping them.
+    Each detection taken multiplies the scores of those left by exp(-oks² / threshold); none is dropped for it.
     """
     alike = pairwise_oks(keypoints, areas, sigmas=sigmas, keypoint_threshold=keypoint_threshold)
     decay = (-alike.square() / threshold).exp()
@@ -113,7 +114,7 @@ def soft_oks_nms(
 
 
 def rescore(keypoint_scores: Tensor, box_scores: Tensor, threshold: float = 0.2) -> Tensor:
-    """Scores `(n,)` of people: their box's, times the mean of their `(n, k)` keypoint scores above the threshold."""
+    """Scores `(n,)` of people: the box's, times the mean of the `(n, k)` keypoint scores above the threshold."""
     counted = keypoint_scores > threshold
     total = (keypoint_scores * counted).sum(dim=-1)
     return box_scores * total / counted.sum(dim=-1).clamp(min=1)
@@ -122,13 +123,14 @@ def rescore(keypoint_scores: Tensor, box_scores: Tensor, threshold: float = 0.2)
 def pck(
     keypoints: Tensor, truths: Tensor, visible: Tensor, lengths: Tensor, threshold: float = 0.2
 ) -> Tensor:
-    """Share of the visible joints that lie within `threshold` times the person's length of their label, a scalar.
+    """Share of the visible joints within `threshold` times the person's length of their label, a scalar.
 
-    keypoints, truths: `(n, k, 2 or 3)`. visible: `(n, k)` bool. lengths: `(n,)`, in the same pixels. NaN if none is visible.
+    keypoints, truths: `(n, k, 2 or 3)`. visible: `(n, k)` bool. lengths: `(n,)`, in the same pixels.
+    NaN if no joint is visible.
     """
-    distance = (keypoints[..., :2] - truths[..., :2]).norm(dim=-1)
+    distance = torch.linalg.vector_norm(keypoints[..., :2] - truths[..., :2], dim=-1)
     correct = distance <= threshold * lengths[:, None]
-    return (correct & visible).sum() / visible.sum()
+    return torch.sum(correct & visible) / torch.sum(visible)
 
 
 def _likeness(squared_distance: Tensor, areas: Tensor, sigmas: Tensor | None) -> Tensor:

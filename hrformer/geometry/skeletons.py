@@ -1,4 +1,4 @@
-"""The 17 COCO keypoints: names, which swap places in a mirror, which are joined by a limb, and their OKS sigmas."""
+"""The 17 COCO keypoints: names, pairs that a mirror exchanges, limbs, OKS sigmas."""
 
 JOINTS: tuple[str, ...] = (
     "nose",
