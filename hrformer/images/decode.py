@@ -1,12 +1,13 @@
 """Bytes of a file → upright 8-bit RGB, the same for service, command line and training."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from hrformer.images.colour import rgb_pixels
-from hrformer.images.formats import jpeg
-from hrformer.images.formats.pillow import opened
+from hrformer.images.formats import bmp, gif, jpeg, pillow, png, tiff, webp
 from hrformer.images.header import FORMATS, Header, Limits, read_header
 
 __all__ = ["FORMATS", "Header", "Limits", "Picture", "decode", "read_header"]
@@ -46,11 +47,23 @@ def decode(data: bytes, limits: Limits = Limits(), *, shrink: int = 1) -> Pictur
     if header.format == "JPEG":
         stored = jpeg.pixels(data, _aligned(shrink, header))
     else:
-        with opened(header.format, data) as image:
-            stored = rgb_pixels(image)
+        stored = _PIXELS[header.format](data)
     return Picture(_upright(stored, header.orientation), header.width, header.height)
 
 
+def _by_pillow(name: str, data: bytes) -> np.ndarray:
+    return rgb_pixels(pillow.load(name, data))
+
+
+_PIXELS: dict[str, Callable[[bytes], np.ndarray]] = {
+    "PNG": png.pixels,
+    "WEBP": webp.pixels,
+    "BMP": bmp.pixels,
+    "GIF": gif.pixels,
+    "TIFF": tiff.pixels,
+    "AVIF": partial(_by_pillow, "AVIF"),
+    "HEIF": partial(_by_pillow, "HEIF"),
+}
 _ROWS_MIRRORED = (3, 4, 7, 8)
 _COLUMNS_MIRRORED = (2, 3, 6, 7)
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from hrformer.images.errors import ImageTooLarge, ImageTooSmall, UnsupportedFormat
-from hrformer.images.formats import jpeg
+from hrformer.images.formats import bmp, gif, jpeg, pillow, png, tiff, webp
 from hrformer.images.formats.layout import Layout
-from hrformer.images.formats.pillow import opened
 from hrformer.images.formats.signature import file_format
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -54,7 +54,7 @@ def read_header(data: bytes, limits: Limits) -> Header:
         raise UnsupportedFormat(
             f"{name} is not read here; expected one of {', '.join(limits.formats)}; convert the picture"
         )
-    layout = _LAYOUTS[name](data) if name in _LAYOUTS else _layout_by_pillow(name, data)
+    layout = _LAYOUTS[name](data)
     turned = layout.orientation >= 5
     width, height = (layout.height, layout.width) if turned else (layout.width, layout.height)
     _check_size(width, height, limits)
@@ -73,9 +73,13 @@ def _check_size(width: int, height: int, limits: Limits) -> None:
         )
 
 
-def _layout_by_pillow(name: str, data: bytes) -> Layout:
-    with opened(name, data) as image:
-        return Layout(image.width, image.height, image.getexif().get(0x0112, 1))
-
-
-_LAYOUTS: dict[str, Callable[[bytes], Layout]] = {"JPEG": jpeg.layout}
+_LAYOUTS: dict[str, Callable[[bytes], Layout]] = {
+    "JPEG": jpeg.layout,
+    "PNG": png.layout,
+    "WEBP": webp.layout,
+    "BMP": bmp.layout,
+    "GIF": gif.layout,
+    "TIFF": tiff.layout,
+    "AVIF": partial(pillow.layout, "AVIF"),
+    "HEIF": partial(pillow.layout, "HEIF"),
+}

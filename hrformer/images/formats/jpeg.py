@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
-from PIL import Image
 
-from hrformer.images import colour
+from hrformer.images.colour import rgb_from_inks
 from hrformer.images.errors import BrokenImage, ImageTooLarge, UnsupportedFormat
 from hrformer.images.formats.exif import exif_orientation
 from hrformer.images.formats.layout import Layout, broken_header, broken_pixels
@@ -15,6 +14,7 @@ _SOI, _EOI, _SOS, _DHT, _JPG, _DAC = 0xD8, 0xD9, 0xDA, 0xC4, 0xC8, 0xCC
 _APP0, _APP1, _APP2, _APP14 = 0xE0, 0xE1, 0xE2, 0xEE
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {_DHT, _JPG, _DAC}
 _STANDALONE = frozenset(range(0xD0, 0xD9)) | {0x01}
+_PROGRESSIVE = (0xC2, 0xCA)
 _DECODED_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)  # baseline, extended, progressive; Huffman or arithmetic
 _MAX_SIDE_PX = 65_500  # libjpeg's JPEG_MAX_DIMENSION
 _MAX_SCANS = 100  # encoders write about ten; each scan may cost a pass over the whole picture
@@ -107,27 +107,72 @@ def pixels(data: bytes, shrink: int) -> np.ndarray:
     """
     found = segments(data)
     frame = _frame(found)
-    _, height, width, components = _frame_fields(data, frame)
     _check_scans(data, frame, found[-1].end)
-    space = "CMYK" if components == 4 else "RGB"
+    space = "CMYK" if _frame_fields(data, frame)[3] == 4 else "RGB"
     try:
-        decoded = _decode(data, space, height, width, shrink)
+        stored = decoded(data, space, shrink)
+    except BrokenImage:
+        # The warning may be about metadata or padding, which no pixel depends on.
+        stored = decoded(bare(data, _colour_marks(data, found)), space, shrink)
+    if space == "RGB":
+        return stored
+    return rgb_from_inks(
+        np.subtract(255, stored, out=stored), _profile(data, found)
+    )  # Adobe stores 255 - ink
+
+
+def decoded(data: bytes, space: str, shrink: int = 1) -> np.ndarray:
+    """`(height, width, 3 or 4)` uint8 in "RGB" or "CMYK" as stored.
+
+    raises: BrokenImage at the least warning.
+    """
+    frame = _frame(segments(data))
+    _, height, width, _ = _frame_fields(data, frame)
+    smallest = {"min_height": -(-height // shrink), "min_width": -(-width // shrink)} if shrink > 1 else {}
+    try:
+        stored: np.ndarray = simplejpeg.decode_jpeg(data, space, strict=True, **smallest)
     except ValueError:
         raise broken_pixels("JPEG") from None
-    if components != 4:
-        return decoded
-    inks = Image.fromarray(np.subtract(255, decoded, out=decoded), "CMYK")  # Adobe's JPEGs hold 255 - ink
-    return colour.rgb_from_cmyk(inks, profile(data, found))
+    return stored
 
 
-def _decode(data: bytes, space: str, height: int, width: int, shrink: int) -> np.ndarray:
-    smallest = {"min_height": -(-height // shrink), "min_width": -(-width // shrink)} if shrink > 1 else {}
-    decoded: np.ndarray = simplejpeg.decode_jpeg(data, space, strict=True, **smallest)
-    return decoded
+def bare(data: bytes, head: bytes) -> bytes:
+    """The JPEG without application data, comments, padding and what follows its end, `head` put at the front.
+
+    Cameras pad the last scan with zeros, and odd metadata makes libjpeg warn as corrupt pixels do.
+    """
+    found = segments(data)
+    tables = [data[segment.start - 4 : segment.end] for segment in found if segment.marker < _APP0]
+    end = data.find(b"\xff\xd9", found[-1].end)
+    scans = data[found[-1].end : end].rstrip(b"\0") if end >= 0 else data[found[-1].end :]
+    # A scan may end in the byte FF00, whose zero is no padding.
+    stuffing = b"\0" if scans.endswith(b"\xff") else b""
+    return b"".join([b"\xff\xd8", head, *tables, scans, stuffing, b"\xff\xd9" if end >= 0 else b""])
+
+
+def adobe(transform: int) -> bytes:
+    """The segment that says how the components are to be taken: 0 RGB or CMYK, 1 YCbCr, 2 YCCK."""
+    return b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00" + bytes([transform])
+
+
+def _colour_marks(data: bytes, found: list[Segment]) -> bytes:
+    """What of the application data decides on the colour space, in its plain form."""
+    marks = b""
+    for segment in found:
+        if segment.marker == _APP0 and data.startswith(b"JFIF\x00", segment.start):
+            marks = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+        if (
+            segment.marker == _APP14
+            and data.startswith(b"Adobe", segment.start)
+            and segment.end - segment.start >= 12
+        ):
+            transform = data[segment.start + 11]
+            return marks + adobe(transform) if transform <= 2 else marks
+    return marks
 
 
 def _check_scans(data: bytes, frame: Segment, start: int) -> None:
-    scans = 1 + data.count(b"\xff\xda", start) if frame.marker in (0xC2, 0xCA) else 1
+    scans = 1 + data.count(b"\xff\xda", start) if frame.marker in _PROGRESSIVE else 1
     if scans > _MAX_SCANS:
         raise BrokenImage(
             f"the progressive JPEG holds {scans} scans; expected at most {_MAX_SCANS}, encoders write about ten; "
@@ -135,7 +180,7 @@ def _check_scans(data: bytes, frame: Segment, start: int) -> None:
         )
 
 
-def profile(data: bytes, found: list[Segment]) -> bytes:
+def _profile(data: bytes, found: list[Segment]) -> bytes:
     """The embedded ICC profile, put together from its numbered parts; empty if there is none."""
     mark = b"ICC_PROFILE\x00"
     parts = [

@@ -1,30 +1,55 @@
 """Pillow, held to one named decoder, with its errors turned into ours."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 
-from PIL import BmpImagePlugin, GifImagePlugin, Image, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 from hrformer.images.errors import ImageError
-from hrformer.images.formats.layout import broken_pixels
+from hrformer.images.formats.layout import Layout, broken_header, broken_pixels
 
-# Importing a plugin registers it; the others, which Pillow would load at the first unknown name, are not wanted.
+# Importing a plugin registers it. Pillow would load all forty at the first name it does not know.
 READERS = (BmpImagePlugin, GifImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin)
+_ORIENTATION = 0x0112
 
 
-@contextmanager
-def opened(name: str, data: bytes) -> Iterator[Image.Image]:
-    """The picture read by Pillow's decoder `name` and no other; closed on the way out.
+def load(name: str, data: bytes, *, rawmode: str = "", refused: ImageError | None = None) -> Image.Image:
+    """The first picture in `data`, decoded by Pillow's reader `name` and no other.
 
-    raises: BrokenImage for whatever Pillow says in the block.
+    rawmode: how the samples lie in the file, where that is to differ from what the header says.
+    refused: the error to raise if Pillow does not take the header.
+    raises: BrokenImage for whatever Pillow says of the pixels.
     """
+    image = _open(name, data, refused or broken_header(name, "it makes no sense"))
     try:
-        with Image.open(BytesIO(data), formats=(name,)) as image:
-            yield image
-    except ImageError:
+        with image:
+            if rawmode:
+                image.tile = [tile._replace(args=rawmode) for tile in image.tile]
+            image.load()
+            return image
+    except MemoryError:
         raise
-    except (
-        Exception
-    ):  # Pillow names no list: SyntaxError, KeyError, struct.error and zlib.error all come on bad bytes
+    except Exception:  # noqa: BLE001  Pillow names no list: SyntaxError, KeyError, struct.error all come on bad bytes
         raise broken_pixels(name) from None
+
+
+def layout(name: str, data: bytes) -> Layout:
+    """Size and orientation as Pillow's reader sees them, for formats without a reader of ours (AVIF, HEIF)."""
+    with _open(name, data, broken_header(name, "it makes no sense")) as image:
+        return Layout(image.width, image.height, image.getexif().get(_ORIENTATION, 1))
+
+
+def _open(name: str, data: bytes, refused: ImageError) -> ImageFile.ImageFile:
+    try:
+        return Image.open(BytesIO(data), formats=(name,))
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001  as above
+        raise refused from None
