@@ -1,4 +1,4 @@
-"""Boxes, `[x, y, width, height]` or `[left, top, right, bottom]` in image pixels: overlap, extent of the crop."""
+"""Boxes, `[x, y, width, height]` or `[left, top, right, bottom]` in image pixels: overlap, crop's extent."""
 
 import torch
 from torch import Tensor

@@ -17,7 +17,7 @@ Size = tuple[int, int]  # (height, width)
 def crop_matrices(
     centre: Tensor, extent: Tensor, rotation_deg: Tensor, size: Size, *, udp: bool = False
 ) -> Tensor:
-    """Matrices `(n, 2, 3)`, image to crop, of crops about centres `(n, 2)`, of extents `(n, 2)` in image pixels.
+    """Matrices `(n, 2, 3)`, image to crop, of crops about centres `(n, 2)`, extents `(n, 2)` in image pixels.
 
     rotation_deg: `(n,)`. Positive turns the content counter-clockwise on the screen, but clockwise with
                   `udp`: the published code has it so, and so have the networks trained with it.
@@ -46,8 +46,8 @@ def crop_boxes(
     """Crops `(n, 3, height, width)` uint8 of an image around boxes, and their matrices `(n, 2, 3)`.
 
     image: `(3, H, W)` uint8; any device. boxes: `(n, 4)` xywh in its pixels, of positive area.
-    What lies outside the image is black. Where a crop is half as large as its piece of the image or less, that
-    piece is first averaged over blocks of 2, 4, 8… pixels, so that fine texture does not alias.
+    What lies outside the image is black. Where a crop is at most half as large as its piece of the image,
+    that piece is first averaged over blocks of 2, 4, 8… pixels, so that fine texture does not alias.
     """
     centre, extent = centre_scale(boxes.to(image.device, torch.float32), size, padding)
     matrices = crop_matrices(centre, extent, centre.new_zeros(len(boxes)), size, udp=udp)
@@ -67,10 +67,10 @@ def crop_boxes(
     return crops, matrices
 
 
-def warp(images: Tensor, matrices: Tensor, size: Size) -> Tensor:
-    """Crops `(n, channels, height, width)` of `(n, channels, H, W)` float images: bilinear, zeros outside.
+def warp(images: Tensor, matrices: Tensor, size: Size, *, nearest: bool = False) -> Tensor:
+    """Crops `(n, channels, height, width)` of `(n, channels, H, W)` float images, zeros outside.
 
-    matrices: `(n, 2, 3)`, image to crop.
+    matrices: `(n, 2, 3)`, image to crop. nearest: take the nearest pixel, as labels need it; else bilinear.
     """
     height, width = size
     x = torch.arange(width, device=images.device, dtype=images.dtype)
@@ -79,7 +79,8 @@ def warp(images: Tensor, matrices: Tensor, size: Size) -> Tensor:
     source = inverse[..., 0] * x + inverse[..., 1] * y[:, None] + inverse[..., 2]  # (n, 2, height, width)
     sides = source.new_tensor([images.shape[3], images.shape[2]])
     grid = (source.permute(0, 2, 3, 1) * 2 + 1) / sides - 1
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    mode = "nearest" if nearest else "bilinear"
+    return F.grid_sample(images, grid, mode=mode, padding_mode="zeros", align_corners=False)
 
 
 def invert(matrices: Tensor) -> Tensor:

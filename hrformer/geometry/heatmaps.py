@@ -39,7 +39,7 @@ def target_heatmaps(
 
 
 def _profile(position: Tensor, length: int, sigma: float, coding: Coding) -> tuple[Tensor, Tensor]:
-    """The Gaussian along one axis, `(n, k, length)` float32, and whether its window meets the map, `(n, k)`."""
+    """The Gaussian along one axis, `(n, k, length)` float32, and whether its window meets the map."""
     reach = 3 * sigma
     # Truncated towards zero, not rounded: -0.4 becomes pixel 0, as in the published code.
     pixel = position if coding == "unbiased" else (position + 0.5).trunc()

@@ -20,12 +20,12 @@ def decode_heatmaps(
 
     heatmaps: `(n, k, height, width)`, any float dtype and device.
     kernel:   width of the Gaussian blur in "dark", "udp" and "megvii", odd.
-    returns:  `(n, k, 3)` float32: x and y in heatmap pixels, centre of the top-left pixel at (0, 0); peak value.
-              A map without a positive value has its keypoint at (-1, -1).
+    returns:  `(n, k, 3)` float32: x and y in heatmap pixels, centre of the top-left pixel at (0, 0); peak
+              value. A map without a positive value has its keypoint at (-1, -1).
 
-    "shift" moves a quarter pixel towards the higher neighbour (HRNet, arXiv:1902.09212, section 4.1); "dark" is
-    arXiv:1910.06278, "udp" arXiv:1911.07524. "megvii" shifts on the blurred map by another half pixel, and its
-    score is the peak / 255 + 0.5.
+    "shift" moves a quarter pixel towards the higher neighbour (HRNet, arXiv:1902.09212, section 4.1); "dark"
+    is arXiv:1910.06278, "udp" arXiv:1911.07524. "megvii" shifts on the blurred map, by another half pixel,
+    and its score is the peak / 255 + 0.5.
     rules: "mmpose" are those of its version 1: "shift" judges the border for each axis alone, and "udp" blurs
     over zeros instead of a mirrored border.
     """

@@ -12,7 +12,7 @@ _STRIP_VALUES = 4_000_000  # logits held at image width at a time: 16 MB
 def class_map(logits: Tensor, height: int, width: int, *, window: Window | None = None) -> Tensor:
     """The likeliest class of every pixel, `(height, width)` uint8; the first of equals.
 
-    logits: `(classes, h, w)` float; at most 256 classes. Bilinear between pixel centres (align_corners=False).
+    logits: `(classes, h, w)` float; at most 256 classes. Bilinear, between pixel centres.
     window: the part of the logits, in their own pixels from the top-left corner, that the picture covers;
             default all.
     Works through the picture in strips, so that memory does not grow with classes times pixels.
@@ -40,9 +40,9 @@ def class_areas(class_map: Tensor, classes: int) -> list[int]:
 
 
 def run_lengths(mask: Tensor) -> dict[str, list[int] | str]:
-    """COCO's compressed run lengths of a `(height, width)` bool mask: `{"size": [height, width], "counts": …}`.
+    """COCO's compressed run lengths of a `(height, width)` bool mask, `{"size": […], "counts": "…"}`.
 
-    The counts are text. Runs go down the columns and begin with a run of zeros, which may be empty.
+    Runs go down the columns and begin with a run of zeros, which may be empty.
     """
     height, width = mask.shape
     pixels = mask.cpu().numpy().astype(bool).ravel(order="F")
@@ -52,7 +52,7 @@ def run_lengths(mask: Tensor) -> dict[str, list[int] | str]:
 
 
 def _compress(counts: npt.NDArray[np.int64]) -> str:
-    """COCO's text for run lengths: after the third, the difference to the last but one; 5 bits a character."""
+    """COCO's text for run lengths: 5 bits a character, of differences to the last but one."""
     values = counts.copy()
     values[3:] -= counts[1:-2]
     groups = []

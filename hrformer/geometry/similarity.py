@@ -32,7 +32,7 @@ def oks(
 def coco_oks(
     keypoints: Tensor, truths: Tensor, areas: Tensor, boxes: Tensor, *, sigmas: Tensor | None = None
 ) -> Tensor:
-    """OKS `(n, m)` of `(n, k, 2 or 3)` detections with `(m, k, 3)` labels, as COCO's keypoint evaluation counts.
+    """OKS `(n, m)` of `(n, k, 2 or 3)` detections with `(m, k, 3)` labels, as in COCO's keypoint evaluation.
 
     Labels with v = 0 do not count. For a person without any label the box stands in, `(m, 4)` xywh: distances
     are those from a box three times as large about the same centre. areas: `(m,)`, square pixels.
@@ -73,8 +73,8 @@ def oks_nms(
 ) -> list[int]:
     """Indices of the detections kept, best first.
 
-    keypoints: `(n, k, 3)`. scores, areas: `(n,)`. A detection goes when its OKS with a better one that was kept
-    is above the threshold; among equal scores the first is the better.
+    keypoints: `(n, k, 3)`. scores, areas: `(n,)`. A detection goes when its OKS with a better one that was
+    kept is above the threshold; among equal scores the first is the better.
     """
     alike = pairwise_oks(keypoints, areas, sigmas=sigmas, keypoint_threshold=keypoint_threshold) > threshold
     rows: list[list[bool]] = alike.tolist()
@@ -97,7 +97,7 @@ def soft_oks_nms(
 ) -> tuple[list[int], list[float]]:
     """Indices of at most `limit` detections and their lowered scores, best first.
 
-    Each detection taken multiplies the scores of those left by exp(-oks² / threshold); none is dropped for it.
+    Each detection taken multiplies the scores of those left by exp(-oks² / threshold); none is dropped.
     """
     alike = pairwise_oks(keypoints, areas, sigmas=sigmas, keypoint_threshold=keypoint_threshold)
     decay = (-alike.square() / threshold).exp()
@@ -114,7 +114,7 @@ def soft_oks_nms(
 
 
 def rescore(keypoint_scores: Tensor, box_scores: Tensor, threshold: float = 0.2) -> Tensor:
-    """Scores `(n,)` of people: the box's, times the mean of the `(n, k)` keypoint scores above the threshold."""
+    """Scores `(n,)` of people: the box's, times the mean of `(n, k)` keypoint scores above the threshold."""
     counted = keypoint_scores > threshold
     total = (keypoint_scores * counted).sum(dim=-1)
     return box_scores * total / counted.sum(dim=-1).clamp(min=1)
