@@ -41,6 +41,14 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     return DTYPES[name]
 
 
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether products in bfloat16 are faster there than in float32: GPUs, and CPUs with AVX512-BF16 or AMX."""
+    if device.type != "cpu":
+        return True
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
 class Runner:
     """A network in evaluation mode on its device: uint8 pictures in, float32 outputs there."""
 

@@ -30,3 +30,5 @@ CAMVID: Palette = (
     ("pedestrian", (64, 64, 0)),
     ("bicyclist", (0, 128, 192)),
 )
+
+PALETTES: dict[str, Palette] = {"parsing": PARSING, "person": PERSON, "camvid": CAMVID}

@@ -1,0 +1,107 @@
+"""Where a training crop lies: flips, scale, rotation, shift, half bodies; batched, on any device."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hrformer.geometry.boxes import centre_scale
+from hrformer.geometry.crop import crop_matrices
+
+UPPER_BODY = 11  # joints before this index lie above the hips
+
+
+@dataclass(frozen=True)
+class PoseAugmentation:
+    """How crops of people vary in training (values of the paper, arXiv:2110.09408, section 4.1, where not noted)."""
+
+    flip: float = 0.5  # probability
+    scale: float = 0.5  # the crop is 1 - scale to 1 + scale times as large; standard deviation is half of it
+    rotation_deg: float = 40.0  # standard deviation, cut at twice that
+    rotation_probability: float = 0.6
+    half_body: float = 0.3  # probability that only the upper or lower half is shown, from 8 labelled joints on
+    shift: float = 0.05  # standard deviation of the crop's centre, in crop sides; not in the paper
+    colour: float = 0.3  # strength of brightness, contrast and saturation changes; not in the paper
+    erase: float = 0.3  # probability that a rectangle is blanked; not in the paper
+
+
+@dataclass(frozen=True)
+class MaskAugmentation:
+    """How crops for segmentation vary in training (arXiv:2110.09408, section 4.2)."""
+
+    flip: float = 0.5  # probability
+    smallest: float = 0.5  # scale of the picture, drawn between the two on a logarithmic axis
+    largest: float = 2.0
+    aspect: float = 0.1  # width over height changes by up to this share
+    rotation_deg: float = 8.0  # standard deviation; not in the paper
+    colour: float = 0.4
+
+
+class Draw:
+    """Random numbers from one generator, shaped `(n,)` on the device of the batch."""
+
+    def __init__(self, generator: torch.Generator, count: int, device: torch.device) -> None:
+        self.generator, self.count, self.device = generator, count, device
+
+    def uniform(self, low: float = 0.0, high: float = 1.0) -> Tensor:
+        return low + (high - low) * torch.rand(self.count, generator=self.generator).to(self.device)
+
+    def normal(self, deviation: float, limit: float) -> Tensor:
+        drawn = torch.randn(self.count, generator=self.generator) * deviation
+        return drawn.clamp(-limit, limit).to(self.device)
+
+    def chance(self, probability: float) -> Tensor:
+        return self.uniform() < probability
+
+
+def pose_matrices(
+    boxes: Tensor, joints: Tensor, size: tuple[int, int], augmentation: PoseAugmentation, draw: Draw, *, padding: float
+) -> Tensor:
+    """UDP matrices `(n, 2, 3)`, canvas to crop, of varied crops around `(n, 4)` boxes with `(n, 17, 3)` joints."""
+    centre, extent = centre_scale(_half_bodies(boxes, joints, augmentation, draw), size, padding)
+    extent = extent * (1 + draw.normal(augmentation.scale / 2, augmentation.scale))[:, None]
+    shift = torch.stack([draw.normal(augmentation.shift, 1.0) for _ in range(2)], dim=1)
+    turned = draw.chance(augmentation.rotation_probability)
+    rotation = draw.normal(augmentation.rotation_deg, 2 * augmentation.rotation_deg) * turned
+    return crop_matrices(centre + shift * extent, extent, rotation, size, udp=True)
+
+
+def _half_bodies(boxes: Tensor, joints: Tensor, augmentation: PoseAugmentation, draw: Draw) -> Tensor:
+    """The boxes, some of them narrowed to the joints of one half of the body and enlarged by half."""
+    visible = joints[..., 2] > 0
+    upper = torch.arange(joints.shape[1], device=joints.device) < UPPER_BODY
+    half = torch.where(draw.chance(0.5)[:, None], upper, ~upper) & visible
+    chosen = draw.chance(augmentation.half_body) & (visible.sum(1) >= 8) & (half.sum(1) >= 3)
+    points = joints[..., :2]
+    low = points.masked_fill(~half[..., None], float("inf")).amin(dim=1)
+    high = points.masked_fill(~half[..., None], float("-inf")).amax(dim=1)
+    sides = (high - low) * 1.5
+    narrowed = torch.cat([(low + high - sides) / 2, sides.clamp(min=8)], dim=1)
+    return torch.where(chosen[:, None], narrowed, boxes)
+
+
+def mask_matrices(
+    sizes: Tensor, size: tuple[int, int], augmentation: MaskAugmentation, draw: Draw
+) -> Tensor:
+    """Matrices `(n, 2, 3)`, canvas to crop: the picture, of `(n, 2)` width and height, scaled and cut at random.
+
+    At scale 1 the whole picture fills the crop; where the picture is the larger, a random part of it is shown.
+    """
+    zeros = torch.zeros_like(sizes)
+    centre, extent = centre_scale(torch.cat([zeros, sizes], dim=1), size, 1.0)
+    ratio = augmentation.largest / augmentation.smallest
+    scale = augmentation.smallest * ratio ** draw.uniform()
+    stretch = (1 + augmentation.aspect) ** draw.uniform(-0.5, 0.5)
+    shown = extent / scale[:, None] * torch.stack([stretch, 1 / stretch], dim=1)
+    room = (sizes - shown).abs() / 2 + 0.1 * shown
+    where = torch.stack([draw.uniform(-1, 1), draw.uniform(-1, 1)], dim=1)
+    rotation = draw.normal(augmentation.rotation_deg, 2 * augmentation.rotation_deg)
+    return crop_matrices(centre + where * room, shown, rotation, size, udp=True)
+
+
+def mirror_matrices(matrices: Tensor, mirrored: Tensor, width: int) -> Tensor:
+    """The matrices followed by a mirror for the rows chosen by `(n,)` bool."""
+    flipped = matrices.clone()
+    flipped[:, 0] = -flipped[:, 0]
+    flipped[:, 0, 2] += width - 1
+    return torch.where(mirrored[:, None, None], flipped, matrices)

@@ -1,0 +1,120 @@
+"""Labelled pictures, decoded once and held in memory as uint8, all on canvases of one size."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hrformer.data.coco import LabelledPerson
+from hrformer.data.errors import BadDataset
+from hrformer.data.mask_folder import MaskFolder, MaskSample, read_mask
+from hrformer.images.decode import Limits, decode
+from hrformer.images.errors import ImageError
+
+LIMITS = Limits(min_side_px=1)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class PoseCache:
+    """People of a set; row i of each tensor is person i. Coordinates are pixels of the canvas."""
+
+    canvases: Tensor  # (n, 3, side, side) uint8, the picture at the top left, black elsewhere
+    boxes: Tensor  # (n, 4) xywh float32
+    joints: Tensor  # (n, 17, 3) float32: x, y, v
+
+
+@dataclass(frozen=True)
+class MaskCache:
+    """Pictures and their masks; row i of each tensor is picture i."""
+
+    canvases: Tensor  # (n, 3, side, side) uint8, the picture at the top left, black elsewhere
+    labels: Tensor  # (n, side, side) uint8: class + 1, and 0 where there is no label or no picture
+    sizes: Tensor  # (n, 2) float32: width and height of the picture on its canvas
+
+
+def read_picture(file: Path) -> Tensor:
+    """`(3, height, width)` uint8. raises: BadDataset, naming the file, if it is missing or broken."""
+    try:
+        pixels = decode(file.read_bytes(), LIMITS).pixels
+    except OSError as error:
+        raise BadDataset(f"{file} cannot be read: {error.strerror}") from error
+    except ImageError as error:
+        raise BadDataset(f"{file}: {error}") from error
+    return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def cache_persons(persons: Sequence[LabelledPerson], side_px: int, *, workers: int = 2) -> PoseCache:
+    """Reads the pictures of the people; those with a side over `side_px` are made smaller.
+
+    raises: BadDataset, naming the file, if a picture is missing or broken.
+    """
+    canvases = torch.zeros(len(persons), 3, side_px, side_px, dtype=torch.uint8)
+    boxes = torch.tensor([person.box for person in persons], dtype=torch.float32)
+    joints = torch.stack([torch.from_numpy(person.joints) for person in persons])
+    for index, picture in enumerate(in_order(lambda p: read_picture(p.image), persons, workers)):
+        scale = _place(picture, canvases[index])
+        boxes[index, :2] = (boxes[index, :2] + 0.5) * scale - 0.5
+        boxes[index, 2:] *= scale
+        joints[index, :, :2] = (joints[index, :, :2] + 0.5) * scale - 0.5
+    return PoseCache(canvases, boxes, joints)
+
+
+def cache_masks(folder: MaskFolder, side_px: int, *, workers: int = 2) -> MaskCache:
+    """Reads pictures and masks; those with a side over `side_px` are made smaller.
+
+    raises: BadDataset, naming the file, if one is missing or broken, or mask and picture differ in size.
+    """
+    count = len(folder.samples)
+    canvases = torch.zeros(count, 3, side_px, side_px, dtype=torch.uint8)
+    labels = torch.zeros(count, side_px, side_px, dtype=torch.uint8)
+    sizes = torch.zeros(count, 2)
+    pairs = in_order(lambda sample: _read_pair(sample, folder), folder.samples, workers)
+    for index, (picture, mask) in enumerate(pairs):
+        scale = _place(picture, canvases[index])
+        height, width = (max(1, round(side * scale)) for side in mask.shape)
+        labels[index, :height, :width] = _resize_labels(mask, height, width)
+        sizes[index] = torch.tensor([width, height])
+    return MaskCache(canvases, labels, sizes)
+
+
+def _read_pair(sample: MaskSample, folder: MaskFolder) -> tuple[Tensor, Tensor]:
+    picture = read_picture(sample.image)
+    mask = torch.from_numpy(read_mask(sample.mask, len(folder.classes), folder.ignore))
+    if mask.shape != picture.shape[1:]:
+        raise BadDataset(
+            f"{sample.mask} is {mask.shape[1]}x{mask.shape[0]}, its picture "
+            f"{picture.shape[2]}x{picture.shape[1]}; expected the same size"
+        )
+    return picture, torch.where(mask == folder.ignore, torch.zeros_like(mask), mask + 1)
+
+
+def _place(picture: Tensor, canvas: Tensor) -> float:
+    """Puts the picture at the top left of the canvas, made smaller where it is too large; gives the scale."""
+    side = canvas.shape[-1]
+    height, width = picture.shape[1:]
+    scale = min(1.0, side / max(height, width))
+    if scale < 1:
+        size = (max(1, round(height * scale)), max(1, round(width * scale)))
+        smaller = F.interpolate(picture[None].float(), size=size, mode="bilinear", antialias=True)
+        picture = smaller[0].round().clamp(0, 255).to(torch.uint8)
+    canvas[:, : picture.shape[1], : picture.shape[2]] = picture
+    return scale
+
+
+def _resize_labels(mask: Tensor, height: int, width: int) -> Tensor:
+    resized = F.interpolate(mask[None, None].float(), size=(height, width), mode="nearest-exact")
+    return resized[0, 0].to(torch.uint8)
+
+
+def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+    """Results in the order of the items, made by a few threads."""
+    with ThreadPoolExecutor(workers) as pool:
+        yield from pool.map(function, items)

@@ -1,0 +1,117 @@
+"""Training a network to find keypoints of the person in a box."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from hrformer.checkpoints.manifest import Entry, PixelFormat
+from hrformer.data.coco import read_persons
+from hrformer.engine.pose import PoseCoding, PoseEngine
+from hrformer.evaluation.pose import pose_figures, predict_persons
+from hrformer.geometry.crop import transform, warp
+from hrformer.geometry.heatmaps import target_heatmaps
+from hrformer.geometry.keypoints import mirrored_order
+from hrformer.geometry.skeletons import FLIP_PAIRS
+from hrformer.images.decode import decode
+from hrformer.images.draw import draw_people
+from hrformer.modeling.network import Network
+from hrformer.training.augmentation.colour import erase, vary_colour
+from hrformer.training.augmentation.geometric import Draw, mirror_matrices, pose_matrices
+from hrformer.training.cache import cache_persons
+from hrformer.training.contact_sheet import contact_sheet
+from hrformer.training.losses import heatmap_loss
+from hrformer.training.recipe import PoseRecipe
+
+MIN_JOINTS = 4  # labelled joints that a person needs to be trained on
+SHOWN = 12  # people on the sheet of samples
+
+
+class PoseTask:
+    """People in memory; crops are cut, turned and coloured on the device, a batch at a time."""
+
+    def __init__(self, directory: Path, recipe: PoseRecipe, device: torch.device) -> None:
+        self.recipe, self.device = recipe, device
+        self.cache = cache_persons(read_persons(directory, "train", min_joints=MIN_JOINTS), recipe.canvas_px)
+        self.validation = read_persons(directory, "val")
+        self.size = len(self.cache.boxes)
+        self.mirrored = mirrored_order(self.cache.joints.shape[1], FLIP_PAIRS)
+
+    def batch(self, indices: Tensor, generator: torch.Generator) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Crops uint8, and target heatmaps `(n, joints, h, w)` with joint weights `(n, joints)`."""
+        recipe, varied = self.recipe, self.recipe.augmentation
+        draw = Draw(generator, len(indices), self.device)
+        canvases, boxes, joints = (
+            values[indices].to(self.device, non_blocking=True)
+            for values in (self.cache.canvases, self.cache.boxes, self.cache.joints)
+        )
+        matrices = pose_matrices(boxes, joints, recipe.input_size, varied, draw, padding=recipe.padding)
+        flipped = draw.chance(varied.flip)
+        matrices = mirror_matrices(matrices, flipped, recipe.input_size[1])
+        crops = warp(canvases.float(), matrices, recipe.input_size)
+        crops = erase(vary_colour(crops, varied.colour, draw), varied.erase, draw).round().to(torch.uint8)
+        joints = torch.where(flipped[:, None, None], joints[:, self.mirrored], joints)
+        return crops, self._targets(transform(joints, matrices))
+
+    def _targets(self, joints: Tensor) -> tuple[Tensor, Tensor]:
+        height, width = self.recipe.input_size
+        known = (joints[..., 2] > 0).float()
+        return target_heatmaps(
+            joints[..., :2],
+            known,
+            (height, width),
+            (height // 4, width // 4),
+            self.recipe.sigma,
+            coding="udp",
+        )
+
+    def loss(self, outputs: Tensor, targets: tuple[Tensor, Tensor]) -> Tensor:
+        """Weighted mean square error; a joint whose target lies outside the crop counts as unknown."""
+        heatmaps, joint_weights = targets
+        return heatmap_loss(outputs.float(), heatmaps, joint_weights)
+
+    def evaluate(self, network: Network) -> dict[str, float]:
+        """Mean OKS over all and by source of the labels, and COCO's figures; boxes given, without flip test."""
+        figures = pose_figures(predict_persons(self._engine(network), self.validation), self.validation)
+        by_label = {f"mean_oks_{label}": value for label, value in figures.by_label.items() if label}
+        return {"mean_oks": figures.mean_oks, **by_label, **figures.coco}
+
+    def samples(self, network: Network) -> npt.NDArray[np.uint8]:
+        """Skeletons on people spread over the validation split."""
+        step = max(1, len(self.validation) // SHOWN)
+        shown = self.validation[::step][:SHOWN]
+        people = predict_persons(self._engine(network), shown)
+        pictures = [decode(person.image.read_bytes()).pixels for person in shown]
+        return contact_sheet([draw_people(*pair) for pair in zip(pictures, [[p] for p in people], strict=True)])
+
+    def entry(self, name: str, figures: dict[str, float]) -> Entry:
+        coding = asdict(self._coding())
+        return Entry(
+            name=name,
+            task="pose",
+            variant="custom",
+            file=Path(),
+            sha256="",
+            input_sizes=(self.recipe.input_size,),
+            precision="float16",
+            config=self.recipe.network,
+            labels="coco-17",
+            pixels=PixelFormat(),
+            metrics=figures,
+            decode=coding,
+        )
+
+    def _coding(self) -> PoseCoding:
+        return PoseCoding(refine="udp", kernel=self.recipe.kernel, udp=True, padding=self.recipe.padding)
+
+    def _engine(self, network: Network) -> PoseEngine:
+        return PoseEngine(
+            network,
+            input_size=self.recipe.input_size,
+            coding=self._coding(),
+            device=str(self.device),
+            precision="float32",
+        )

@@ -1,0 +1,65 @@
+"""The runs that make the weights in `weights/`: each docstring gives command, time and what came out."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from hrformer.modeling.config import NetworkConfig, SegmentationHeadConfig
+from hrformer.modeling.variants import pose, segmentation, tiny
+from hrformer.training.augmentation.geometric import PoseAugmentation
+from hrformer.training.recipe import MaskRecipe, PoseRecipe, Recipe
+
+
+def tiny_pose() -> PoseRecipe:
+    """HRFormer-T, 17 COCO keypoints, 128×96, from nothing.
+
+    hrformer train tiny-pose --data DIR --output runs/tiny-pose --minutes 80
+    """
+    return PoseRecipe(
+        network=pose(tiny()),
+        input_size=(128, 96),
+        canvas_px=256,
+        steps=4000,
+        batch_size=32,
+        learning_rate=1.5e-3,
+        ema_decay=0.998,
+        sigma=1.5,
+        kernel=7,
+        # Milder than the paper's: so few epochs do not wear the pictures out.
+        augmentation=PoseAugmentation(rotation_deg=25.0, half_body=0.15, erase=0.1, colour=0.25),
+    )
+
+
+def tiny_pose_large() -> PoseRecipe:
+    """The same at 192×144, started from its weights.
+
+    hrformer train tiny-pose-large --data DIR --from runs/tiny-pose/model.safetensors --output runs/tiny-pose-large
+    """
+    return replace(
+        tiny_pose(), input_size=(192, 144), canvas_px=320, sigma=2.0, kernel=11, learning_rate=3e-4, batch_size=24
+    )
+
+
+def tiny_parsing() -> MaskRecipe:
+    """HRFormer-T with a light OCR head (96 channels), people and clothing in 10 classes, 224×160.
+
+    hrformer train tiny-parsing --data DIR --from runs/tiny-pose/model.safetensors --output runs/tiny-parsing --minutes 60
+    """
+    network = segmentation(tiny(), classes=10)
+    head = SegmentationHeadConfig(classes=10, channels=96, key_channels=48)
+    return MaskRecipe(
+        # Bilinear exchange, as the pose network has it that the backbone comes from.
+        network=NetworkConfig(replace(network.backbone, upsample="bilinear"), head),
+        input_size=(224, 160),
+        input_sizes=((256, 192), (192, 256), (224, 224)),
+        canvas_px=384,
+        steps=3000,
+        batch_size=16,
+        decay_vectors=False,
+    )
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "tiny-pose": tiny_pose,
+    "tiny-pose-large": tiny_pose_large,
+    "tiny-parsing": tiny_parsing,
+}

@@ -1,0 +1,109 @@
+"""Training a network to name the class of every pixel."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from hrformer.checkpoints.manifest import Entry, PixelFormat
+from hrformer.data.mask_folder import read_mask_folder
+from hrformer.engine.segmentation import SegmentationEngine
+from hrformer.evaluation.segmentation import evaluate_masks, segment_sample
+from hrformer.geometry.crop import warp
+from hrformer.geometry.palettes import PALETTES
+from hrformer.images.decode import decode
+from hrformer.images.draw import draw_mask
+from hrformer.modeling.network import Network
+from hrformer.training.augmentation.colour import vary_colour
+from hrformer.training.augmentation.geometric import Draw, mask_matrices, mirror_matrices
+from hrformer.training.cache import cache_masks
+from hrformer.training.contact_sheet import contact_sheet
+from hrformer.training.losses import segmentation_loss
+from hrformer.training.recipe import MaskRecipe
+
+SHOWN = 12  # pictures on the sheet of samples
+UNLABELLED = -1
+
+
+class SegmentationTask:
+    """Pictures and masks in memory; crops are cut and coloured on the device, a batch at a time."""
+
+    def __init__(self, directory: Path, recipe: MaskRecipe, device: torch.device) -> None:
+        self.recipe, self.device = recipe, device
+        self.cache = cache_masks(read_mask_folder(directory, "train"), recipe.canvas_px)
+        self.validation = read_mask_folder(directory, "val")
+        self.size = len(self.cache.labels)
+        self.palette_name, self.palette = next(
+            (name, palette)
+            for name, palette in PALETTES.items()
+            if tuple(label for label, _ in palette) == self.validation.classes
+        )
+
+    def batch(self, indices: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Crops uint8, and labels `(n, height, width)` int64, -1 where there is none."""
+        size, varied = self.recipe.input_size, self.recipe.augmentation
+        draw = Draw(generator, len(indices), self.device)
+        canvases, labels, sizes = (
+            values[indices].to(self.device, non_blocking=True)
+            for values in (self.cache.canvases, self.cache.labels, self.cache.sizes)
+        )
+        matrices = mask_matrices(sizes, size, varied, draw)
+        matrices = mirror_matrices(matrices, draw.chance(varied.flip), size[1])
+        crops = vary_colour(warp(canvases.float(), matrices, size), varied.colour, draw).round().to(torch.uint8)
+        labels = warp(labels.float().unsqueeze(1), matrices, size, nearest=True)[:, 0].long() - 1
+        return crops, labels
+
+    def loss(self, outputs: tuple[Tensor, Tensor], targets: Tensor) -> Tensor:
+        """OHEM on the final logits, plain cross entropy on the auxiliary ones."""
+        auxiliary, final = outputs
+        return segmentation_loss(
+            auxiliary.float(),
+            final.float(),
+            targets,
+            threshold=self.recipe.threshold,
+            min_kept=int(self.recipe.min_kept * targets.numel()),
+            auxiliary_weight=self.recipe.auxiliary_weight,
+            ignore=UNLABELLED,
+        )
+
+    def evaluate(self, network: Network) -> dict[str, float]:
+        """Mean IoU, pixel accuracy and the IoU of each class, at the full size of the pictures."""
+        figures = evaluate_masks(self._engine(network), self.validation)
+        return {
+            "mean_iou": figures.mean_iou,
+            "pixel_accuracy": figures.pixel_accuracy,
+            "mean_class_accuracy": figures.mean_class_accuracy,
+            "foreground_iou": figures.foreground_iou,
+            **{f"iou_{name}": value for name, value in figures.iou.items()},
+        }
+
+    def samples(self, network: Network) -> npt.NDArray[np.uint8]:
+        """Masks over pictures spread over the validation split."""
+        engine = self._engine(network)
+        step = max(1, len(self.validation.samples) // SHOWN)
+        shown = self.validation.samples[::step][:SHOWN]
+        pictures = [decode(sample.image.read_bytes()).pixels for sample in shown]
+        maps = [segment_sample(engine, sample).numpy() for sample in shown]
+        return contact_sheet([draw_mask(p, m, self.palette) for p, m in zip(pictures, maps, strict=True)])
+
+    def entry(self, name: str, figures: dict[str, float]) -> Entry:
+        return Entry(
+            name=name,
+            task="segmentation",
+            variant="custom",
+            file=Path(),
+            sha256="",
+            input_sizes=self.recipe.input_sizes,
+            precision="float16",
+            config=self.recipe.network,
+            labels=self.palette_name,
+            pixels=PixelFormat(),
+            metrics=figures,
+        )
+
+    def _engine(self, network: Network) -> SegmentationEngine:
+        return SegmentationEngine(
+            network, input_sizes=self.recipe.input_sizes, device=str(self.device), precision="float32"
+        )
