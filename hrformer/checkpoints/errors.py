@@ -35,3 +35,7 @@ class UnknownModel(CheckpointError):
 
 class BadReference(CheckpointError):
     """A reference folder is not in its documented format."""
+
+
+class UnsupportedCase(CheckpointError):
+    """A reference case asks for a network that we do not have."""

@@ -13,7 +13,7 @@ from hrformer.checkpoints.manifest import find
 from hrformer.checkpoints.resize import resize_bias_tables
 from hrformer.modeling.network import Network
 
-# Pose networks have only output 0 in the last exchange, some networks have no bias tables: these may be fresh.
+# May be fresh: pose networks have output 0 alone in the last exchange, some networks have no bias tables.
 _LOWER_OUTPUTS = r"stage4\.{last}\.fusion\.paths\.[123]\..*"
 _BIAS_TABLES = r".*\.bias_table"
 
