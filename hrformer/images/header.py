@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from PIL import Image
+
 from hrformer.images.errors import ImageTooLarge, ImageTooSmall, UnsupportedFormat
 from hrformer.images.formats import bmp, gif, jpeg, pillow, png, tiff, webp
 from hrformer.images.formats.layout import Layout
@@ -19,7 +21,7 @@ class Limits:
     max_bytes: int = 20 * 1024 * 1024
     """bytes of the file"""
     max_pixels: int = 50_000_000
-    """width times height, as the header says"""
+    """width times height, as the header says; beyond Pillow's own guard, 89 million, it counts for JPEG alone"""
     min_side_px: int = 16
     """the shorter side"""
     formats: tuple[str, ...] = FORMATS
@@ -47,7 +49,8 @@ def read_header(data: bytes, limits: Limits) -> Header:
     """
     if len(data) > limits.max_bytes:
         raise ImageTooLarge(
-            f"the file has {len(data)} bytes; at most {limits.max_bytes} are read; scale or compress the picture"
+            f"the file has {len(data)} bytes; expected at most {limits.max_bytes}; "
+            "scale the picture down or compress it"
         )
     name = file_format(data)
     if name not in limits.formats:
@@ -57,19 +60,21 @@ def read_header(data: bytes, limits: Limits) -> Header:
     layout = _LAYOUTS[name](data)
     turned = layout.orientation >= 5
     width, height = (layout.height, layout.width) if turned else (layout.width, layout.height)
-    _check_size(width, height, limits)
+    guard = Image.MAX_IMAGE_PIXELS if name != "JPEG" else None
+    _check_size(width, height, limits.min_side_px, min(limits.max_pixels, guard or limits.max_pixels))
     return Header(name, width, height, layout.orientation)
 
 
-def _check_size(width: int, height: int, limits: Limits) -> None:
-    if width * height > limits.max_pixels:
+def _check_size(width: int, height: int, min_side_px: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
         raise ImageTooLarge(
-            f"the picture is {width}x{height} px, which is {width * height} pixels; at most {limits.max_pixels} are read; "
-            "scale it down"
+            f"the picture is {width}x{height} px, which makes {width * height} pixels; "
+            f"expected at most {max_pixels}; scale it down"
         )
-    if min(width, height) < limits.min_side_px:
+    if min(width, height) < min_side_px:
         raise ImageTooSmall(
-            f"the picture is {width}x{height} px; both sides must have at least {limits.min_side_px} px; send a larger one"
+            f"the picture is {width}x{height} px; expected at least {min_side_px} px on both sides; "
+            "send a larger one"
         )
 
 

@@ -17,6 +17,7 @@ _STANDALONE = frozenset(range(0xD0, 0xD9)) | {0x01}
 _PROGRESSIVE = (0xC2, 0xCA)
 _DECODED_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)  # baseline, extended, progressive; Huffman or arithmetic
 _MAX_SIDE_PX = 65_500  # libjpeg's JPEG_MAX_DIMENSION
+_MAX_STEPS = 10_000  # segments, fill bytes and stray markers; 20 MiB of metadata make 320 segments
 _MAX_SCANS = 100  # encoders write about ten; each scan may cost a pass over the whole picture
 
 
@@ -37,7 +38,7 @@ def segments(data: bytes) -> list[Segment]:
     """
     found: list[Segment] = []
     at = 2
-    while True:
+    for _ in range(_MAX_STEPS):
         at = data.find(b"\xff", at)
         if at < 0 or at + 4 > len(data):
             raise broken_header("JPEG", "the file ends before the first scan")
@@ -52,6 +53,7 @@ def segments(data: bytes) -> list[Segment]:
         if marker == _SOS:
             return found
         at = end
+    raise broken_header("JPEG", "it has no end")
 
 
 def layout(data: bytes) -> Layout:

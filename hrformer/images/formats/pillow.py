@@ -1,5 +1,7 @@
 """Pillow, held to one named decoder, with its errors turned into ours."""
 
+import math
+import re
 from io import BytesIO
 
 from PIL import (
@@ -41,9 +43,21 @@ def load(name: str, data: bytes, *, rawmode: str = "", refused: ImageError | Non
 
 
 def layout(name: str, data: bytes) -> Layout:
-    """Size and orientation as Pillow's reader sees them, for formats without a reader of ours (AVIF, HEIF)."""
+    """Size and orientation as Pillow's reader sees them, for formats without a reader of ours (AVIF, HEIF).
+
+    Where the largest size the file mentions is past Pillow's guard, that size, and Pillow never sees the file.
+    """
+    width, height = max(_mentioned_sizes(data), key=math.prod, default=(0, 0))
+    if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):
+        return Layout(width, height)
     with _open(name, data, broken_header(name, "it makes no sense")) as image:
         return Layout(image.width, image.height, image.getexif().get(_ORIENTATION, 1))
+
+
+def _mentioned_sizes(data: bytes) -> list[tuple[int, int]]:
+    """Width and height in every `ispe` property (ISO/IEC 23008-12, section 6.5.3)."""
+    boxes = re.finditer(rb"ispe\0\0\0\0(.{4})(.{4})", data, re.DOTALL)
+    return [(int.from_bytes(box[1], "big"), int.from_bytes(box[2], "big")) for box in boxes]
 
 
 def _open(name: str, data: bytes, refused: ImageError) -> ImageFile.ImageFile:

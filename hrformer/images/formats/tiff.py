@@ -1,9 +1,11 @@
 """TIFF: the first page, decoded by libtiff through Pillow from a directory that holds nothing unchecked."""
 
+import ctypes
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
-from PIL import Image
+from PIL import Image, _imaging
 
 from hrformer.images import colour
 from hrformer.images.errors import UnsupportedFormat
@@ -17,9 +19,11 @@ from hrformer.images.formats.tiff_pieces import Pieces, read_pieces
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _INKS, _LUMA, _LAB = 0, 1, 2, 3, 5, 6, 8
 _PHOTOMETRICS = (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _INKS, _LUMA, _LAB)
 _NONE, _JPEG, _ZSTD = 1, 7, 50000
-_COMPRESSIONS = (_NONE, 2, 3, 4, 5, _JPEG, 8, 32773, 32946, _ZSTD)  # with CCITT, LZW, Deflate, PackBits
+# LZW, Deflate and PackBits beside them. Not CCITT: libtiff paints over broken lines and calls it a success.
+_COMPRESSIONS = (_NONE, 5, _JPEG, 8, 32773, 32946, _ZSTD)
+_MAX_SAMPLES = 6
 _SHOWN = {tag.WIDTH, tag.HEIGHT, tag.BITS, tag.COMPRESSION, tag.PHOTOMETRIC, tag.FILL_ORDER, tag.SAMPLES}
-_SHOWN |= {tag.PLANAR, tag.T4_OPTIONS, tag.T6_OPTIONS, tag.PREDICTOR, tag.COLOUR_MAP, tag.EXTRA_SAMPLES}
+_SHOWN |= {tag.PLANAR, tag.PREDICTOR, tag.COLOUR_MAP, tag.EXTRA_SAMPLES}
 _SHOWN |= {tag.SUBSAMPLING, tag.ROWS_PER_STRIP, tag.TILE_WIDTH, tag.TILE_HEIGHT}
 
 
@@ -67,6 +71,7 @@ def _check_kind(directory: Directory) -> None:
         or signed
         or compression not in _COMPRESSIONS
         or photometric not in _PHOTOMETRICS
+        or not 1 <= directory.first(tag.SAMPLES, 1) <= _MAX_SAMPLES
         or directory.first(tag.PREDICTOR, 1) > 2
     ):
         raise _refused(directory)
@@ -75,7 +80,7 @@ def _check_kind(directory: Directory) -> None:
 def _refused(directory: Directory) -> UnsupportedFormat:
     bits = "+".join(str(bits) for bits in directory.numbers.get(tag.BITS, (1,))[:8])
     return UnsupportedFormat(
-        f"this kind of TIFF is not read (bits {bits}, sample format {directory.first(tag.SAMPLE_FORMAT, 1)}, "
+        f"this kind of TIFF is not read ({directory.first(tag.SAMPLES, 1)} samples of {bits} bits, sample format {directory.first(tag.SAMPLE_FORMAT, 1)}, "
         f"photometric {directory.first(tag.PHOTOMETRIC, 0)}, compression {directory.first(tag.COMPRESSION, 1)}); "
         "expected unsigned samples of up to 16 bits; save the picture as PNG or JPEG"
     )
@@ -86,11 +91,23 @@ def _load(data: bytes, directory: Directory, pieces: Pieces) -> Image.Image:
     bits, photometric = directory.first(tag.BITS, 1), directory.first(tag.PHOTOMETRIC, 0)
     deep_grey = bits > 8 and directory.first(tag.SAMPLES, 1) == 1
     alone = _alone(directory, pieces, {tag.PHOTOMETRIC: (_BLACK_IS_ZERO,)} if deep_grey else {})
+    _quiet_libtiff()
     image = load("TIFF", with_directory(data, alone), refused=_refused(directory))
     if not deep_grey:
         return image
     grey = (np.asarray(image) >> bits - 8).astype(np.uint8)
     return Image.fromarray(255 - grey if photometric == _WHITE_IS_ZERO else grey)
+
+
+@cache
+def _quiet_libtiff() -> None:
+    """Keeps libtiff from writing what it finds in broken files to standard error, a line for each.
+
+    Pillow offers no way. The handler is one for the process; nothing but that output depends on it.
+    """
+    library = ctypes.CDLL(_imaging.__file__)
+    if hasattr(library, "TIFFSetErrorHandler"):
+        library.TIFFSetErrorHandler(None)
 
 
 def _alone(directory: Directory, pieces: Pieces, changed: dict[int, tuple[int, ...]]) -> Directory:

@@ -8,23 +8,25 @@ from hrformer.images.formats.layout import broken_header
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
 STRIP_OFFSETS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES = 273, 274, 277, 278, 279
-PLANAR, T4_OPTIONS, T6_OPTIONS, PREDICTOR, COLOUR_MAP = 284, 292, 293, 317, 320
+PLANAR, PREDICTOR, COLOUR_MAP = 284, 317, 320
 TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES = 322, 323, 324, 325
 SUBFILE_TYPE, SUB_DIRECTORIES, EXTRA_SAMPLES, SAMPLE_FORMAT = 254, 330, 338, 339
 JPEG_TABLES, SUBSAMPLING, PROFILE, DNG_VERSION = 347, 530, 34675, 50706
 
 _NUMBERS = frozenset(
     {WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, STRIP_OFFSETS, ORIENTATION, SAMPLES}
-    | {ROWS_PER_STRIP, STRIP_BYTES, PLANAR, T4_OPTIONS, T6_OPTIONS, PREDICTOR, COLOUR_MAP, TILE_WIDTH}
+    | {ROWS_PER_STRIP, STRIP_BYTES, PLANAR, PREDICTOR, COLOUR_MAP, TILE_WIDTH}
     | {TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES, SUBFILE_TYPE, SUB_DIRECTORIES, EXTRA_SAMPLES, SAMPLE_FORMAT}
     | {SUBSAMPLING, DNG_VERSION}
 )
-_LONG_TAGS = frozenset({WIDTH, HEIGHT, STRIP_OFFSETS, ROWS_PER_STRIP, STRIP_BYTES, T4_OPTIONS, T6_OPTIONS})
+_LISTS = frozenset({BITS, STRIP_OFFSETS, STRIP_BYTES, COLOUR_MAP, TILE_OFFSETS, TILE_BYTES, EXTRA_SAMPLES})
+_LISTS |= {SAMPLE_FORMAT, SUBSAMPLING}
+_LONG_TAGS = frozenset({WIDTH, HEIGHT, STRIP_OFFSETS, ROWS_PER_STRIP, STRIP_BYTES})
 _LONG_TAGS |= {TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES}
 _TYPES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
 _BYTE_TYPES = (1, 7)
 _MAX_ENTRIES = 4096
-_MAX_VALUES = 262_144
+_MAX_VALUES = 65_536
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def read_directory(data: bytes) -> Directory:
     order = "<" if data[:2] == b"II" else ">"
     try:
         return _read(data, order, big=b"+" in data[2:4])
-    except struct.error:
+    except (struct.error, OverflowError):
         raise broken_header("TIFF", "its directory lies outside the file") from None
 
 
@@ -62,15 +64,19 @@ def _read(data: bytes, order: str, *, big: bool) -> Directory:
     if count > _MAX_ENTRIES:
         raise broken_header("TIFF", f"its directory has {count} entries")
     at += struct.calcsize(order + count_format)
-    step = struct.calcsize(order + entry_format)
+    step, room = struct.calcsize(order + entry_format), 8 if big else 4  # values that fit stand in the entry
     numbers: dict[int, tuple[int, ...]] = {}
     blobs: dict[int, bytes] = {}
     for entry in range(at, at + count * step, step):
         tag, kind, length, where = struct.unpack_from(order + entry_format, data, entry)
-        inline = length * _size(kind) <= step - (12 if big else 8)
-        where = entry + step - (8 if big else 4) if inline else where
+        if length * _size(kind) <= room:
+            where = entry + step - room
+        if tag in numbers or tag in blobs:
+            continue
         if tag in _NUMBERS and kind in _TYPES:
-            numbers[tag] = _values(data, order, kind, length, where)
+            # One width is one number; Pillow warns of a second.
+            length = min(length, _MAX_VALUES if tag in _LISTS else 1)
+            numbers[tag] = struct.unpack_from(f"{order}{length}{_TYPES[kind]}", data, where)
         elif tag in (PROFILE, JPEG_TABLES) and kind in _BYTE_TYPES:
             blobs[tag] = data[where : where + length]
     return Directory(order, {tag: values for tag, values in numbers.items() if values}, blobs)
@@ -78,12 +84,6 @@ def _read(data: bytes, order: str, *, big: bool) -> Directory:
 
 def _size(kind: int) -> int:
     return struct.calcsize("=" + _TYPES.get(kind, "B"))
-
-
-def _values(data: bytes, order: str, kind: int, length: int, where: int) -> tuple[int, ...]:
-    if length > _MAX_VALUES:
-        raise broken_header("TIFF", f"a tag has {length} values")
-    return struct.unpack_from(f"{order}{length}{_TYPES[kind]}", data, where)
 
 
 def with_directory(data: bytes, directory: Directory) -> bytes:

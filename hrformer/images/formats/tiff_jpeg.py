@@ -11,6 +11,7 @@ from hrformer.images.formats.tiff_directory import Directory
 from hrformer.images.formats.tiff_pieces import Pieces
 
 _INKS, _LUMA = 5, 6
+_MAX_TABLE_BYTES = 8192  # repeated before each piece; four Huffman and four quantisation tables make 1.2 KB
 _COMPONENTS = {0: 1, 1: 1, 2: 3, _LUMA: 3, _INKS: 4}
 
 
@@ -26,6 +27,8 @@ def pixels(data: bytes, directory: Directory, pieces: Pieces, profile: bytes) ->
             f"a JPEG-compressed TIFF of {samples} samples and photometric {photometric} is not read; "
             "expected grey, RGB, YCbCr or CMYK in one plane; save the picture as JPEG"
         )
+    if len(directory.blobs.get(tag.JPEG_TABLES, b"")) > _MAX_TABLE_BYTES:
+        raise broken_pixels("TIFF")
     width, height = directory.first(tag.WIDTH, 0), directory.first(tag.HEIGHT, 0)
     page = np.empty((height, width, 4 if samples == 4 else 3), np.uint8)
     across = -(-width // pieces.width)

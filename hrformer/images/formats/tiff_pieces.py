@@ -8,7 +8,7 @@ from hrformer.images.formats.layout import broken_header, broken_pixels
 from hrformer.images.formats.tiff_directory import Directory
 
 _UNCOMPRESSED = 1
-_MAX_PIECES = 65_536  # each costs a call; a page of 50 million pixels in tiles of 32 has 48,828
+_MAX_PIECES = 16_384  # each costs a call; a page of 50 million pixels in tiles of 64 has 12,208
 
 
 @dataclass(frozen=True)
