@@ -12,7 +12,7 @@ from hrformer.geometry.boxes import centre_scale
 from hrformer.geometry.crop import crop_matrices, invert, to_image, transform, warp
 
 PIXEL_STD = 200  # the stored scales are extents in image pixels divided by it
-# The stored matrices were solved from points in float32: a little of a pixel is theirs, more outside the crop.
+# The stored matrices were solved from points in float32: part of a pixel is theirs, more outside the crop.
 BOX_PX, MATRIX_PX, POINT_PX = 0.01, 0.005, 0.05
 GREY_LEVELS = 0.5  # mean; the published crops are interpolated with weights in steps of 1/32
 

@@ -1,0 +1,78 @@
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from pycocotools import mask as coco_mask
+from torch import Tensor
+
+from hrformer.geometry import masks as geometry_masks
+from hrformer.geometry.masks import class_areas, class_map, run_lengths
+from tests.strategies import generator, logits, masks, quick, sizes
+
+
+@quick
+@given(logits(), sizes(1, 80))
+def test_a_class_map_is_the_argmax_of_resized_logits(given_logits: Tensor, size: tuple[int, int]) -> None:
+    resized = F.interpolate(given_logits[None], size=size, mode="bilinear", align_corners=False)[0]
+    chosen = resized.gather(0, class_map(given_logits, *size)[None].long())[0]
+
+    torch.testing.assert_close(
+        chosen, resized.amax(dim=0), atol=1e-4, rtol=0
+    )  # but for near ties, the same class
+
+
+@quick
+@given(given_logits=logits(), size=sizes(1, 80), values=st.integers(1, 2000))
+def test_strips_equal_the_whole(given_logits: Tensor, size: tuple[int, int], values: int) -> None:
+    whole = class_map(given_logits, *size)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(geometry_masks, "_STRIP_VALUES", values)
+        strips = class_map(given_logits, *size)
+
+    assert torch.equal(strips, whole)
+
+
+def test_a_window_is_the_part_of_the_picture_that_it_covers() -> None:
+    values = torch.randn(6, 16, 24, generator=generator(0))
+    whole = class_map(values, 160, 240)
+
+    assert torch.equal(class_map(values, 100, 150, window=(2.0, 5.0, 10.0, 15.0)), whole[20:120, 50:200])
+
+
+def test_half_precision_logits_are_accepted() -> None:
+    values = torch.randn(3, 4, 4, generator=generator(0)).half()
+
+    assert torch.equal(class_map(values, 9, 9), class_map(values.float(), 9, 9))
+
+
+@quick
+@given(masks())
+def test_run_lengths_are_those_of_pycocotools(mask: npt.NDArray[np.bool_]) -> None:
+    expected = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+
+    assert run_lengths(torch.from_numpy(mask)) == {
+        "size": expected["size"],
+        "counts": expected["counts"].decode(),
+    }
+
+
+# pycocotools 2.0.11 does not know the copy keyword that NumPy 2 asks for.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("size", [(1, 1), (3, 2000), (1500, 1200)])
+def test_pycocotools_reads_long_runs_back(size: tuple[int, int]) -> None:
+    mask = np.zeros(size, dtype=bool)
+    mask[size[0] // 2 :, size[1] // 3 :] = True
+    encoded = run_lengths(torch.from_numpy(mask))
+
+    np.testing.assert_array_equal(coco_mask.decode(encoded).astype(bool), mask)
+
+
+@quick
+@given(logits(), sizes(1, 50))
+def test_areas_are_pixel_counts(given_logits: Tensor, size: tuple[int, int]) -> None:
+    classes = class_map(given_logits, *size)
+
+    assert class_areas(classes, 5) == [int((classes.numpy() == index).sum()) for index in range(5)]
