@@ -114,3 +114,19 @@ def test_fine_texture_does_not_alias() -> None:
     crops, _ = crop_boxes(chequered, torch.tensor([[10.0, 10, 700, 700]]), (64, 64), padding=1.0)
 
     assert crops.float().sub(127.5).abs().max() <= 1
+
+
+@pytest.mark.parametrize("side_px", [64, 131, 500])
+def test_a_crop_does_not_depend_on_how_the_picture_lies_in_memory(side_px: int) -> None:
+    picture = noise(300, 333)
+    interleaved = picture.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    box = torch.tensor([[33.0, 40, side_px, side_px]])
+
+    assert torch.equal(crop_boxes(picture, box, (32, 32))[0], crop_boxes(interleaved, box, (32, 32))[0])
+
+
+def test_a_white_picture_is_white_up_to_its_edges_in_a_small_crop() -> None:
+    white = torch.full((3, 501, 503), 255, dtype=torch.uint8)  # no whole number of blocks of 4
+    crops, _ = crop_boxes(white, torch.tensor([[0.0, 0, 503, 501]]), (112, 112), padding=1.0)
+
+    assert crops[:, :, 1:-1, 1:-1].min() == 255

@@ -35,8 +35,8 @@ def test_the_peak_of_a_plain_target_is_one_at_the_nearest_pixel(x: float, y: flo
 
 @pytest.mark.parametrize(("x", "weight"), [(-33.9, 1), (-34.1, 0), (213.9, 1), (214.1, 0)])
 def test_a_joint_counts_while_its_window_touches_the_map(x: float, weight: float) -> None:
-    # Six pixels to each side of pixel x / 4 + 0.5, truncated: gone from pixel -8 and from pixel 54 on. (At -7 the
-    # window ends just left of the map, and counts: the published code has it so.)
+    # Six pixels to each side of pixel x / 4 + 0.5, truncated: gone from pixel -8 and from pixel 54 on.
+    # At -7 the window ends just left of the map, and counts: the published code has it so.
     _, weights = target_heatmaps(torch.tensor([[[x, 100.0]]]), torch.ones(1, 1), INPUT, MAP)
 
     assert weights.item() == weight
