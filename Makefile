@@ -64,6 +64,11 @@ lock: $(INSTALLED) ## newest versions into constraints.txt (PIN="torch==2.13.0" 
 	@$(BIN)/python .ci/lock.py $(PIN)
 	@$(MAKE) install
 
+.PHONY: train
+train: $(INSTALLED) ## weights into runs/RECIPE: RECIPE=tiny-pose DATA=folder (ARGS="--minutes 60 --resume")
+	@[ -n "$(RECIPE)" ] && [ -n "$(DATA)" ] || { echo "make train RECIPE=tiny-pose DATA=folder-with-labelled-pictures" >&2; exit 2; }
+	@$(BIN)/hrformer train $(RECIPE) --data "$(DATA)" --output runs/$(RECIPE) $(ARGS)
+
 .PHONY: up
 up: ## service, Prometheus and Grafana in containers, with the GPU where there is one
 	@docker compose version >/dev/null 2>&1 || { echo "make up needs Docker with Compose v2" >&2; exit 2; }
