@@ -18,14 +18,25 @@ Convert = Callable[[Image.Image], Image.Image]
 def rgb_pixels(image: Image.Image, profile: bytes = b"") -> np.ndarray:
     """`(height, width, 3)` uint8 RGB of a picture in any of Pillow's modes.
 
-    profile: ICC bytes, used for CMYK; a profile that is damaged or of another colour space is passed over.
+    profile: ICC bytes for CMYK; by default those the image carries. One that is damaged or of another colour
+        space is passed over.
     raises: ValueError for 32-bit integers and floats, whose range nobody knows.
     """
-    convert = _conversion(image.mode, profile)
+    convert = _conversion(image.mode, profile or image.info.get("icc_profile") or b"")
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     for rows in strips(image.height, image.width):
         pixels[rows] = np.asarray(convert(image.crop((0, rows.start, image.width, rows.stop))))
     return pixels
+
+
+def rgb_from_indices(indices: Image.Image, table: np.ndarray) -> np.ndarray:
+    """`(height, width, 3)` uint8: the colour of each pixel's index.
+
+    indices: 8 bits, modes L or P, whose own palette goes.
+    table: `(256, 3)` uint8.
+    """
+    indices.putpalette(table.tobytes())
+    return rgb_pixels(indices)
 
 
 def rgb_from_inks(inks: np.ndarray, profile: bytes = b"") -> np.ndarray:

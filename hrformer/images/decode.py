@@ -26,7 +26,7 @@ class Picture:
 
     @property
     def shrink(self) -> int:
-        """1, 2, 4 or 8: pixel `i` of `pixels` covers full pixels `shrink * i` to `shrink * (i + 1) - 1`, on both axes."""
+        """1, 2, 4 or 8: pixel `i` covers the full picture's from `shrink * i` to `shrink * (i + 1) - 1`."""
         rows, columns = self.pixels.shape[:2]
         return next(
             (s for s in (1, 2, 4, 8) if (-(-self.height // s), -(-self.width // s)) == (rows, columns)),
@@ -37,8 +37,9 @@ class Picture:
 def decode(data: bytes, limits: Limits = Limits(), *, shrink: int = 1) -> Picture:
     """The picture, turned upright, transparency over white, first frame or page.
 
-    shrink: 1, 2, 4 or 8, the largest reduction allowed. JPEG is decoded at that scale, which saves most of the time; where a
-        mirrored side is no multiple of it, at the next smaller one that keeps pixels aligned. Other formats ignore it.
+    shrink: 1, 2, 4 or 8, the largest reduction allowed. JPEG is decoded at that scale, which saves most of
+        the time; where a mirrored side is no multiple of it, at the next smaller one that keeps pixels aligned.
+        Other formats ignore it.
     raises: ImageError kin for every fault of the bytes; ValueError for another `shrink`.
     """
     if shrink not in (1, 2, 4, 8):

@@ -28,7 +28,8 @@ def encode_png_palette(class_map: np.ndarray, palette: Palette) -> bytes:
         )
     if class_map.max() >= len(palette):
         raise ValueError(
-            f"the class map holds index {class_map.max()}; the palette has {len(palette)} colours; give one for each"
+            f"the class map holds index {class_map.max()}, the palette {len(palette)} colours; "
+            "expected one for each index"
         )
     colours = bytes(value for _, colour in palette for value in colour)
     return _png(class_map[:, :, None], _PALETTE, [_chunk(b"PLTE", colours)])
@@ -64,7 +65,7 @@ def _check_rgb(rgb: np.ndarray) -> None:
 
 
 def _png(samples: np.ndarray, colour_type: int, extra: list[bytes]) -> bytes:
-    """Signature and chunks. With isal at level 1 this takes an eighth of Pillow's time at its level 1, for as many bytes."""
+    """Signature and chunks. isal at level 1 takes an eighth of Pillow's time there, for as many bytes."""
     height, width = samples.shape[:2]
     header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
     parts = [_SIGNATURE, _chunk(b"IHDR", header), *extra]

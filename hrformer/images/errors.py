@@ -1,7 +1,7 @@
 """What can be wrong with a picture: one exception each, all of them `ImageError`.
 
-The message says what happened, what was expected and what to do, in words a client may read. It never carries the text of a
-decoding library, a path or bytes of the picture.
+The message says what happened, what was expected and what to do, in words a client may read. It never carries
+the text of a decoding library, a path or bytes of the picture.
 """
 
 

@@ -21,7 +21,7 @@ class Limits:
     max_bytes: int = 20 * 1024 * 1024
     """bytes of the file"""
     max_pixels: int = 50_000_000
-    """width times height, as the header says; beyond Pillow's own guard, 89 million, it counts for JPEG alone"""
+    """width times height, as the header says; above Pillow's guard of 89 million it counts for JPEG alone"""
     min_side_px: int = 16
     """the shorter side"""
     formats: tuple[str, ...] = FORMATS

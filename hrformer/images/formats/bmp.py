@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from hrformer.images.colour import rgb_pixels
+from hrformer.images.colour import rgb_from_indices, rgb_pixels
 from hrformer.images.errors import UnsupportedFormat
 from hrformer.images.formats.layout import Layout, broken_header, broken_pixels
 from hrformer.images.formats.pillow import load
@@ -48,7 +48,7 @@ def pixels(data: bytes) -> np.ndarray:
     """
     bitmap = _read(data)
     if bitmap.compression in (_RLE8, _RLE4):
-        return np.take(_table(bitmap), _run_lengths(data, bitmap), axis=0)
+        return rgb_from_indices(Image.fromarray(_run_lengths(data, bitmap)), _table(bitmap))
     refused = UnsupportedFormat(
         f"a BMP of {bitmap.depth} bits with these colour masks is not read; save the picture as PNG"
     )
@@ -116,7 +116,7 @@ def _unrolled(body: bytes, bitmap: Bitmap) -> bytearray:
     """The indices, bottom row first.
 
     raises: BrokenImage, or IndexError where the runs stop before the last row.
-    source: Microsoft, "Bitmap Compression"; zero escapes, then 0 is end of line, 1 end of bitmap, 2 a move, more are literals.
+    source: Microsoft, "Bitmap Compression". After a zero: 0 ends the line, 1 the bitmap, 2 moves.
     """
     width, height = bitmap.width, bitmap.height
     indices = bytearray(width * height)

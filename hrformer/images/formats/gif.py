@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hrformer.images.colour import rgb_from_indices
 from hrformer.images.formats.layout import Layout, broken_header
 from hrformer.images.formats.pillow import load
 
@@ -46,7 +47,7 @@ def pixels(data: bytes) -> np.ndarray:
     raises: BrokenImage.
     """
     frame = _first_frame(data)
-    shown = np.take(_table(frame), np.asarray(load("GIF", _alone(data, frame))), axis=0)
+    shown = rgb_from_indices(load("GIF", _alone(data, frame)), _table(frame))
     if (frame.width, frame.height) == (frame.canvas_width, frame.canvas_height):
         return shown
     canvas = np.full((frame.canvas_height, frame.canvas_width, 3), 255, np.uint8)

@@ -59,7 +59,8 @@ def segments(data: bytes) -> list[Segment]:
 def layout(data: bytes) -> Layout:
     """Size and EXIF orientation of a JPEG.
 
-    raises: BrokenImage, UnsupportedFormat for 12-bit, lossless and hierarchical JPEG, ImageTooLarge past libjpeg's longest side.
+    raises: BrokenImage; UnsupportedFormat for 12-bit, lossless and hierarchical JPEG; ImageTooLarge past the
+        longest side libjpeg takes.
     """
     found = segments(data)
     frame = _frame(found)
@@ -68,14 +69,14 @@ def layout(data: bytes) -> Layout:
     bits, height, width, components = _frame_fields(data, frame)
     if frame.marker not in _DECODED_FRAMES or bits != 8 or components not in (1, 3, 4):
         raise UnsupportedFormat(
-            f"this kind of JPEG is not read ({bits} bits, {components} components, process {frame.marker - 0xC0}); "
+            f"this JPEG kind is not read ({bits} bits, {components} components, SOF{frame.marker - 0xC0}); "
             "expected a baseline or progressive JPEG of 8 bits; save the picture as such"
         )
     if min(width, height) == 0:
         raise broken_header("JPEG", f"its size is {width}x{height} px")
     if max(width, height) > _MAX_SIDE_PX:
         raise ImageTooLarge(
-            f"the picture is {width}x{height} px; a JPEG may have sides of at most {_MAX_SIDE_PX} px; scale it down"
+            f"the picture is {width}x{height} px; expected sides of at most {_MAX_SIDE_PX} px; scale it down"
         )
     return Layout(width, height, _orientation(data, found))
 
@@ -177,7 +178,7 @@ def _check_scans(data: bytes, frame: Segment, start: int) -> None:
     scans = 1 + data.count(b"\xff\xda", start) if frame.marker in _PROGRESSIVE else 1
     if scans > _MAX_SCANS:
         raise BrokenImage(
-            f"the progressive JPEG holds {scans} scans; expected at most {_MAX_SCANS}, encoders write about ten; "
+            f"the progressive JPEG holds {scans} scans; expected at most {_MAX_SCANS}, usual are ten; "
             "save the picture anew"
         )
 

@@ -38,7 +38,7 @@ def load(name: str, data: bytes, *, rawmode: str = "", refused: ImageError | Non
             return image
     except MemoryError:
         raise
-    except Exception:  # noqa: BLE001  Pillow names no list: SyntaxError, KeyError, struct.error all come on bad bytes
+    except Exception:  # noqa: BLE001  Pillow names no list; SyntaxError and KeyError come
         raise broken_pixels(name) from None
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from isal import isal_zlib
 
-from hrformer.images.colour import blend_over_white, rgb_pixels, strips
+from hrformer.images.colour import blend_over_white, rgb_from_indices, rgb_pixels, strips
 from hrformer.images.errors import UnsupportedFormat
 from hrformer.images.formats.exif import exif_orientation
 from hrformer.images.formats.layout import Layout, broken_header, broken_pixels
@@ -149,7 +149,7 @@ def _from_palette(data: bytes, png: Png) -> np.ndarray:
     alpha = np.full(256, 255, np.uint8)
     opacities = np.frombuffer(png.first(data, b"tRNS")[:256], np.uint8)
     alpha[: len(opacities)] = opacities
-    return np.take(blend_over_white(table, alpha), np.asarray(load("PNG", _alone(data, png))), axis=0)
+    return rgb_from_indices(load("PNG", _alone(data, png)), blend_over_white(table, alpha))
 
 
 def _with_transparent_colour(data: bytes, png: Png, transparent: bytes) -> np.ndarray:

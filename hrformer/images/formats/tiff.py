@@ -22,6 +22,8 @@ _NONE, _JPEG, _ZSTD = 1, 7, 50000
 # LZW, Deflate and PackBits beside them. Not CCITT: libtiff paints over broken lines and calls it a success.
 _COMPRESSIONS = (_NONE, 5, _JPEG, 8, 32773, 32946, _ZSTD)
 _MAX_SAMPLES = 6
+_UNSIGNED, _UNDEFINED = 1, 4  # sample formats
+_HORIZONTAL = 2  # predictor
 _SHOWN = {tag.WIDTH, tag.HEIGHT, tag.BITS, tag.COMPRESSION, tag.PHOTOMETRIC, tag.FILL_ORDER, tag.SAMPLES}
 _SHOWN |= {tag.PLANAR, tag.PREDICTOR, tag.COLOUR_MAP, tag.EXTRA_SAMPLES}
 _SHOWN |= {tag.SUBSAMPLING, tag.ROWS_PER_STRIP, tag.TILE_WIDTH, tag.TILE_HEIGHT}
@@ -30,7 +32,7 @@ _SHOWN |= {tag.SUBSAMPLING, tag.ROWS_PER_STRIP, tag.TILE_WIDTH, tag.TILE_HEIGHT}
 def layout(data: bytes) -> Layout:
     """Size and orientation of the first page.
 
-    raises: BrokenImage; UnsupportedFormat for camera raw files and for samples and compressions that are not read.
+    raises: BrokenImage; UnsupportedFormat for camera raw, and samples and compressions that are not read.
     """
     directory = read_directory(data)
     width, height = directory.first(tag.WIDTH, 0), directory.first(tag.HEIGHT, 0)
@@ -58,30 +60,31 @@ def pixels(data: bytes) -> np.ndarray:
 
 
 def _check_kind(directory: Directory) -> None:
-    if tag.DNG_VERSION in directory.numbers or (
-        tag.SUB_DIRECTORIES in directory.numbers and directory.first(tag.SUBFILE_TYPE, 0) & 1
-    ):
+    reduced = tag.SUB_DIRECTORIES in directory.numbers and directory.first(tag.SUBFILE_TYPE, 0) & 1
+    if reduced or tag.DNG_VERSION in directory.numbers:
         raise UnsupportedFormat("the file is a camera raw picture; develop it and send it as JPEG")
     bits = set(directory.numbers.get(tag.BITS, (1,)))
-    compression, photometric = directory.first(tag.COMPRESSION, _NONE), directory.first(tag.PHOTOMETRIC, 0)
-    signed = set(directory.numbers.get(tag.SAMPLE_FORMAT, (1,))) - {1, 4}
-    if (
-        len(bits) > 1
-        or not bits <= {1, 2, 4, 8, 12, 16}
-        or signed
-        or compression not in _COMPRESSIONS
-        or photometric not in _PHOTOMETRICS
-        or not 1 <= directory.first(tag.SAMPLES, 1) <= _MAX_SAMPLES
-        or directory.first(tag.PREDICTOR, 1) > 2
-    ):
+    sample_formats = set(directory.numbers.get(tag.SAMPLE_FORMAT, (_UNSIGNED,)))
+    is_read = (
+        len(bits) == 1
+        and bits <= {1, 2, 4, 8, 12, 16}
+        and sample_formats <= {_UNSIGNED, _UNDEFINED}
+        and directory.first(tag.COMPRESSION, _NONE) in _COMPRESSIONS
+        and directory.first(tag.PHOTOMETRIC, _WHITE_IS_ZERO) in _PHOTOMETRICS
+        and 1 <= directory.first(tag.SAMPLES, 1) <= _MAX_SAMPLES
+        and directory.first(tag.PREDICTOR, 1) <= _HORIZONTAL
+    )
+    if not is_read:
         raise _refused(directory)
 
 
 def _refused(directory: Directory) -> UnsupportedFormat:
     bits = "+".join(str(bits) for bits in directory.numbers.get(tag.BITS, (1,))[:8])
+    samples, sample_format = directory.first(tag.SAMPLES, 1), directory.first(tag.SAMPLE_FORMAT, _UNSIGNED)
+    photometric, compression = directory.first(tag.PHOTOMETRIC, 0), directory.first(tag.COMPRESSION, _NONE)
     return UnsupportedFormat(
-        f"this kind of TIFF is not read ({directory.first(tag.SAMPLES, 1)} samples of {bits} bits, sample format {directory.first(tag.SAMPLE_FORMAT, 1)}, "
-        f"photometric {directory.first(tag.PHOTOMETRIC, 0)}, compression {directory.first(tag.COMPRESSION, 1)}); "
+        f"this kind of TIFF is not read ({samples} samples, bits {bits}, sample format {sample_format}, "
+        f"photometric {photometric}, compression {compression}); "
         "expected unsigned samples of up to 16 bits; save the picture as PNG or JPEG"
     )
 

@@ -32,7 +32,8 @@ class Pieces:
 def read_pieces(data: bytes, directory: Directory) -> Pieces:
     """Where the pixels of the page lie.
 
-    raises: BrokenImage if there are fewer than the page needs or one reaches past the end; UnsupportedFormat for too many.
+    raises: BrokenImage if there are fewer than the page needs or one reaches past the end of the file;
+        UnsupportedFormat for too many.
     """
     width, height = directory.first(tag.WIDTH, 0), directory.first(tag.HEIGHT, 0)
     tiled = tag.TILE_OFFSETS in directory.numbers
@@ -43,7 +44,8 @@ def read_pieces(data: bytes, directory: Directory) -> Pieces:
     needed = per_plane * planes
     if needed > _MAX_PIECES:
         raise UnsupportedFormat(
-            f"the TIFF is cut into {needed} strips or tiles; expected at most {_MAX_PIECES}; save it with larger ones"
+            f"the TIFF is cut into {needed} strips or tiles; expected at most {_MAX_PIECES}; "
+            "save it with larger ones"
         )
     offsets = directory.numbers.get(tag.TILE_OFFSETS if tiled else tag.STRIP_OFFSETS, ())[:needed]
     sizes = directory.numbers.get(tag.TILE_BYTES if tiled else tag.STRIP_BYTES, ())[:needed]
