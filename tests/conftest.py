@@ -1,0 +1,23 @@
+"""What every test may ask for."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The loop that the service runs on."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """Directory of the authors' arrays: HRFORMER_REFERENCE, else beside the repository."""
+    directory = Path(os.environ.get("HRFORMER_REFERENCE", REPOSITORY.parent / "shared" / "reference"))
+    if not (directory / "cases.json").is_file():
+        pytest.skip(f"no reference arrays: {directory} has no cases.json; set HRFORMER_REFERENCE")
+    return directory
