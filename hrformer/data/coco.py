@@ -36,7 +36,9 @@ def annotation_file(directory: Path, split: str) -> Path:
     for file in candidates:
         if file.is_file():
             return file
-    raise BadDataset(f"no labels for {split!r} in {directory}; expected {candidates[0].name} or {candidates[1]}")
+    raise BadDataset(
+        f"no labels for {split!r} in {directory}; expected {candidates[0].name} or {candidates[1]}"
+    )
 
 
 def read_persons(directory: Path, split: str, *, min_joints: int = 1) -> list[LabelledPerson]:
@@ -89,5 +91,7 @@ def _person(annotation: Mapping[str, Any], images: Mapping[int, Path], file: Pat
     except (KeyError, ValueError, TypeError) as error:
         raise BadDataset(f"{where} is not in COCO's keypoint format: {error!r}") from error
     if not np.isfinite(joints).all() or not width > 0 or not height > 0:
-        raise BadDataset(f"{where}: the box is {annotation['bbox']}; expected finite numbers and a positive size")
+        raise BadDataset(
+            f"{where}: the box is {annotation['bbox']}; expected finite numbers and a positive size"
+        )
     return person

@@ -61,12 +61,16 @@ def read_mask(file: Path, classes: int, ignore: int) -> npt.NDArray[np.uint8]:
     try:
         with Image.open(file) as image:
             if image.mode not in ("P", "L"):
-                raise BadDataset(f"{file} has mode {image.mode}; expected a palette or grey PNG of class indices")
+                raise BadDataset(
+                    f"{file} has mode {image.mode}; expected a palette or grey PNG of class indices"
+                )
             indices = np.array(image)
     except OSError as error:
         raise BadDataset(f"{file} cannot be read as a picture") from error
     if bad := sorted(set(np.unique(indices).tolist()) - set(range(classes)) - {ignore}):
-        raise BadDataset(f"{file} has the value {bad[0]}; expected 0 to {classes - 1}, or {ignore} for no label")
+        raise BadDataset(
+            f"{file} has the value {bad[0]}; expected 0 to {classes - 1}, or {ignore} for no label"
+        )
     return indices
 
 

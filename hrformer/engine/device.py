@@ -23,7 +23,9 @@ def choose_device(name: str = "auto") -> torch.device:
     except RuntimeError as error:
         raise ValueError(f"there is no device {name!r}; give auto, cpu, cuda or cuda:0") from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"there is no device {name!r}: torch sees {torch.cuda.device_count()} GPUs; give auto or cpu")
+        raise ValueError(
+            f"there is no device {name!r}: torch sees {torch.cuda.device_count()} GPUs; give auto or cpu"
+        )
     return device
 
 
@@ -52,7 +54,9 @@ def has_fast_bfloat16(device: torch.device) -> bool:
 class Runner:
     """A network in evaluation mode on its device: uint8 pictures in, float32 outputs there."""
 
-    def __init__(self, network: Network, pixels: PixelFormat, *, device: str = "auto", precision: str = "auto") -> None:
+    def __init__(
+        self, network: Network, pixels: PixelFormat, *, device: str = "auto", precision: str = "auto"
+    ) -> None:
         self.device = choose_device(device)
         self.dtype = choose_precision(precision, self.device)
         self.network = network.eval().to(self.device, memory_format=torch.channels_last)

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from hrformer.checkpoints.manifest import PixelFormat
+from hrformer.checkpoints.manifest import Entry
 from hrformer.engine.device import Runner
 from hrformer.engine.results import Box, Person
 from hrformer.geometry.boxes import PADDING, centre_scale, clip_boxes
@@ -20,6 +20,35 @@ from hrformer.images.decode import Picture
 from hrformer.modeling.network import Network
 
 Boxes = Sequence[tuple[float, float, float, float]]
+
+
+class BadBox(ValueError):
+    """A box that shows nothing of the image; `index` tells which."""
+
+    def __init__(self, index: int, message: str) -> None:
+        super().__init__(f"box {index} {message}")
+        self.index = index
+
+
+def whole_box(width: int, height: int) -> tuple[float, float, float, float]:
+    """The box of a whole image."""
+    return (0.0, 0.0, float(width), float(height))
+
+
+def check_boxes(boxes: Boxes, width: int, height: int) -> None:
+    """raises: BadBox if one is not finite, has no area, or no pixel of the image."""
+    for index, box in enumerate(boxes):
+        if len(box) != 4 or not all(math.isfinite(value) for value in box):
+            raise BadBox(index, f"is {list(box)}; expected four finite numbers x, y, width, height")
+        x, y, wide, high = box
+        if wide <= 0 or high <= 0:
+            raise BadBox(index, f"is {wide:g} by {high:g} px; expected a positive width and height")
+        if x >= width or y >= height or x + wide <= 0 or y + high <= 0:
+            raise BadBox(
+                index,
+                f"lies outside the image: x from {x:g} to {x + wide:g}, y from {y:g} to {y + high:g}, but the image "
+                f"is {width} px wide and {height} px high; give boxes in pixels of the upright image",
+            )
 
 
 @dataclass(frozen=True)
@@ -50,25 +79,25 @@ class PoseEngine:
     """
 
     def __init__(
-        self,
-        network: Network,
-        *,
-        input_size: tuple[int, int],
-        coding: PoseCoding = PoseCoding(),
-        pixels: PixelFormat = PixelFormat(),
-        device: str = "auto",
-        precision: str = "auto",
+        self, network: Network, entry: Entry, *, device: str = "auto", precision: str = "auto"
     ) -> None:
-        self.input_size = input_size  # (height, width) of a crop
-        self.coding = coding
-        self.runner = Runner(network, pixels, device=device, precision=precision)
+        self.entry = entry
+        self.input_size = entry.input_sizes[0]  # (height, width) of a crop
+        self.coding = PoseCoding.from_values(entry.decode)
+        self.runner = Runner(network, entry.pixels, device=device, precision=precision)
+
+    def __call__(self, crops: Tensor) -> Tensor:
+        """Heatmaps `(n, joints, h, w)` float32 of crops `(n, 3, height, width)`, uint8 or float32 RGB in 0..1."""
+        return self.heatmaps(crops)
 
     def shrink(self, width: int, height: int, boxes: Boxes | None = None) -> int:
         """The largest reduction, 1 to 8, at which the picture still has the pixels that the crops show.
 
         width, height: of the upright image; boxes: None for the whole picture.
         """
-        clipped = clip_boxes(torch.tensor(boxes or [(0, 0, width, height)], dtype=torch.float32), width, height)
+        clipped = clip_boxes(
+            torch.tensor(boxes or [whole_box(width, height)], dtype=torch.float32), width, height
+        )
         _, extent = centre_scale(clipped, self.input_size, self.coding.padding)
         ratio = float((extent / torch.tensor(self.input_size[::-1])).min())
         return 1 << min(3, math.floor(math.log2(max(ratio, 1))))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hrformer.checkpoints.manifest import PixelFormat
+from hrformer.checkpoints.manifest import Entry
 from hrformer.engine.device import Runner
 from hrformer.geometry.crop import crop_boxes
 from hrformer.geometry.masks import class_map
@@ -33,20 +33,21 @@ class SegmentationEngine:
     """
 
     def __init__(
-        self,
-        network: Network,
-        *,
-        input_sizes: tuple[Size, ...],
-        pixels: PixelFormat = PixelFormat(),
-        device: str = "auto",
-        precision: str = "auto",
+        self, network: Network, entry: Entry, *, device: str = "auto", precision: str = "auto"
     ) -> None:
-        self.input_sizes = input_sizes
-        self.runner = Runner(network, pixels, device=device, precision=precision)
+        self.entry = entry
+        self.input_sizes = entry.input_sizes
+        self.runner = Runner(network, entry.pixels, device=device, precision=precision)
+
+    def __call__(self, canvases: Tensor) -> Tensor:
+        """Logits `(n, classes, h, w)` float32 of `(n, 3, height, width)` canvases, uint8 or float32 RGB in 0..1."""
+        return self.run(canvases)
 
     def size_for(self, width: int, height: int) -> Size:
         """The input size, (height, width), in which a picture of this shape is shown the largest."""
-        return max(self.input_sizes, key=lambda size: (min(size[0] / height, size[1] / width), -size[0] * size[1]))
+        return max(
+            self.input_sizes, key=lambda size: (min(size[0] / height, size[1] / width), -size[0] * size[1])
+        )
 
     def shrink(self, width: int, height: int) -> int:
         """The largest reduction, 1 to 8, at which the picture still has the pixels that the canvas shows."""
@@ -59,7 +60,9 @@ class SegmentationEngine:
         height, width = picture.pixels.shape[:2]
         size = self.size_for(picture.width, picture.height)
         image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
-        whole = torch.tensor([[-0.5, -0.5, width, height]])  # from the edge of the first pixel to that of the last
+        whole = torch.tensor(
+            [[-0.5, -0.5, width, height]]
+        )  # from the edge of the first pixel to that of the last
         pixels, matrices = crop_boxes(image, whole, size, padding=1.0, udp=True)
         matrix = matrices[0].clone()
         # A picture decoded at 1/shrink: its pixel i covers the full picture's around (i + 0.5) * shrink - 0.5.

@@ -28,7 +28,9 @@ class PoseFigures:
 
     mean_oks: float
     by_label: dict[str, float]  # mean OKS of the persons whose labels come from each source
-    coco: dict[str, float]  # COCO's ten, from `STATS`; the boxes are given, so AP is above that with found ones
+    coco: dict[
+        str, float
+    ]  # COCO's ten, from `STATS`; the boxes are given, so AP is above that with found ones
     persons: int
 
 
@@ -70,7 +72,11 @@ def coco_figures(people: Sequence[Person], persons: Sequence[LabelledPerson]) ->
         for person in persons
     ]
     found = [
-        {"image_id": person.image_id, "keypoints": answer.keypoints.reshape(-1).tolist(), "score": answer.score}
+        {
+            "image_id": person.image_id,
+            "keypoints": answer.keypoints.reshape(-1).tolist(),
+            "score": answer.score,
+        }
         for answer, person in zip(people, persons, strict=True)
     ]
     return dict(zip(STATS, coco_stats(truths, found).tolist(), strict=True))

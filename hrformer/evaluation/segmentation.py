@@ -49,7 +49,9 @@ def evaluate_masks(engine: SegmentationEngine, folder: MaskFolder) -> Segmentati
     return figures(total, folder.classes, folder.background, len(folder.samples))
 
 
-def figures(matrix: Tensor, classes: Sequence[str], background: int | None, pictures: int) -> SegmentationFigures:
+def figures(
+    matrix: Tensor, classes: Sequence[str], background: int | None, pictures: int
+) -> SegmentationFigures:
     """All figures of a confusion matrix `(classes, classes)`."""
     counts = matrix.double()
     right, labelled, answered = counts.diagonal(), counts.sum(1), counts.sum(0)

@@ -17,7 +17,9 @@ from hrformer.training.state import Run, save_state
 from hrformer.training.task import Task
 
 
-def train(task: Task, run: Run, recipe: Recipe, directory: Path, *, minutes: float | None, report: Report) -> None:
+def train(
+    task: Task, run: Run, recipe: Recipe, directory: Path, *, minutes: float | None, report: Report
+) -> None:
     """Trains until `recipe.steps`, or for so many minutes over all sittings; keeps the best averaged weights.
 
     Writes `directory / model.safetensors`, `state.pt` and `samples.jpg` at each validation and, with the state as it
@@ -32,7 +34,9 @@ def train(task: Task, run: Run, recipe: Recipe, directory: Path, *, minutes: flo
     losses: list[float] = []
     started, validated = time.monotonic() - progress.seconds, time.monotonic()
     while (share := _share(run, recipe, minutes)) < 1:
-        rate = learning_rate(progress.step, share, peak=recipe.learning_rate, warmup_steps=recipe.warmup_steps)
+        rate = learning_rate(
+            progress.step, share, peak=recipe.learning_rate, warmup_steps=recipe.warmup_steps
+        )
         for group in run.optimiser.param_groups:
             group["lr"] = rate
         crops, targets = task.batch(_indices(progress.step, task.size, recipe), run.generator)
@@ -85,9 +89,7 @@ def _indices(step: int, size: int, recipe: Recipe) -> Tensor:
     return torch.cat(orders)[positions - first * size]
 
 
-def _report(
-    report: Report, run: Run, recipe: Recipe, share: float, rate: float, losses: list[float]
-) -> None:
+def _report(report: Report, run: Run, recipe: Recipe, share: float, rate: float, losses: list[float]) -> None:
     loss = sum(losses) / len(losses)
     if not loss < float("inf"):
         raise FloatingPointError(f"the loss is {loss} at step {run.progress.step}; lower learning_rate")

@@ -8,7 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hrformer.checkpoints.manifest import Entry, PixelFormat
+from hrformer.checkpoints.configuration import variant_of
+from hrformer.checkpoints.manifest import Entry
 from hrformer.data.coco import read_persons
 from hrformer.engine.pose import PoseCoding, PoseEngine
 from hrformer.evaluation.pose import pose_figures, predict_persons
@@ -85,33 +86,26 @@ class PoseTask:
         shown = self.validation[::step][:SHOWN]
         people = predict_persons(self._engine(network), shown)
         pictures = [decode(person.image.read_bytes()).pixels for person in shown]
-        return contact_sheet([draw_people(*pair) for pair in zip(pictures, [[p] for p in people], strict=True)])
+        return contact_sheet(
+            [draw_people(*pair) for pair in zip(pictures, [[p] for p in people], strict=True)]
+        )
 
     def entry(self, name: str, figures: dict[str, float]) -> Entry:
-        coding = asdict(self._coding())
+        recipe = self.recipe
+        coding = PoseCoding(refine="udp", kernel=recipe.kernel, udp=True, padding=recipe.padding)
         return Entry(
             name=name,
             task="pose",
-            variant="custom",
+            variant=variant_of(recipe.network.backbone),
             file=Path(),
             sha256="",
-            input_sizes=(self.recipe.input_size,),
+            input_sizes=(recipe.input_size,),
             precision="float16",
-            config=self.recipe.network,
+            config=recipe.network,
             labels="coco-17",
-            pixels=PixelFormat(),
             metrics=figures,
-            decode=coding,
+            decode=asdict(coding),
         )
-
-    def _coding(self) -> PoseCoding:
-        return PoseCoding(refine="udp", kernel=self.recipe.kernel, udp=True, padding=self.recipe.padding)
 
     def _engine(self, network: Network) -> PoseEngine:
-        return PoseEngine(
-            network,
-            input_size=self.recipe.input_size,
-            coding=self._coding(),
-            device=str(self.device),
-            precision="float32",
-        )
+        return PoseEngine(network, self.entry("", {}), device=str(self.device), precision="float32")

@@ -35,7 +35,13 @@ def tiny_pose_large() -> PoseRecipe:
     hrformer train tiny-pose-large --data DIR --from runs/tiny-pose/model.safetensors --output runs/tiny-pose-large
     """
     return replace(
-        tiny_pose(), input_size=(192, 144), canvas_px=320, sigma=2.0, kernel=11, learning_rate=3e-4, batch_size=24
+        tiny_pose(),
+        input_size=(192, 144),
+        canvas_px=320,
+        sigma=2.0,
+        kernel=11,
+        learning_rate=3e-4,
+        batch_size=24,
     )
 
 

@@ -3,7 +3,9 @@
 import math
 
 
-def learning_rate(step: int, progress: float, *, peak: float, warmup_steps: int, floor: float = 0.01) -> float:
+def learning_rate(
+    step: int, progress: float, *, peak: float, warmup_steps: int, floor: float = 0.01
+) -> float:
     """Linear warm-up over steps, then a half cosine down to `floor` times the peak.
 
     step: counted from 0; progress: share of the run that is done, 0 to 1, by steps or by the clock.

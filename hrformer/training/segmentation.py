@@ -7,7 +7,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hrformer.checkpoints.manifest import Entry, PixelFormat
+from hrformer.checkpoints.configuration import variant_of
+from hrformer.checkpoints.manifest import Entry
 from hrformer.data.mask_folder import read_mask_folder
 from hrformer.engine.segmentation import SegmentationEngine
 from hrformer.evaluation.segmentation import evaluate_masks, segment_sample
@@ -51,7 +52,9 @@ class SegmentationTask:
         )
         matrices = mask_matrices(sizes, size, varied, draw)
         matrices = mirror_matrices(matrices, draw.chance(varied.flip), size[1])
-        crops = vary_colour(warp(canvases.float(), matrices, size), varied.colour, draw).round().to(torch.uint8)
+        crops = (
+            vary_colour(warp(canvases.float(), matrices, size), varied.colour, draw).round().to(torch.uint8)
+        )
         labels = warp(labels.float().unsqueeze(1), matrices, size, nearest=True)[:, 0].long() - 1
         return crops, labels
 
@@ -92,18 +95,15 @@ class SegmentationTask:
         return Entry(
             name=name,
             task="segmentation",
-            variant="custom",
+            variant=variant_of(self.recipe.network.backbone),
             file=Path(),
             sha256="",
             input_sizes=self.recipe.input_sizes,
             precision="float16",
             config=self.recipe.network,
             labels=self.palette_name,
-            pixels=PixelFormat(),
             metrics=figures,
         )
 
     def _engine(self, network: Network) -> SegmentationEngine:
-        return SegmentationEngine(
-            network, input_sizes=self.recipe.input_sizes, device=str(self.device), precision="float32"
-        )
+        return SegmentationEngine(network, self.entry("", {}), device=str(self.device), precision="float32")

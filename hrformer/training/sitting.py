@@ -53,7 +53,9 @@ def sit(
     if resume:
         load_state(run, output)
     with Report(output, appends=resume) as report:
-        report.say(f"{name}: {task.size} samples, {sum(p.numel() for p in network.parameters()):,} parameters, on {place}")
+        report.say(
+            f"{name}: {task.size} samples, {sum(p.numel() for p in network.parameters()):,} parameters, on {place}"
+        )
         try:
             train(task, run, recipe, output, minutes=minutes, report=report)
         except KeyboardInterrupt:

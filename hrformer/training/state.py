@@ -75,7 +75,9 @@ def load_state(run: Run, directory: Path) -> None:
         run.average.network.load_state_dict(state["average"])
         run.optimiser.load_state_dict(state["optimiser"])
     except (RuntimeError, ValueError, KeyError) as error:
-        raise ValueError(f"{file} is of another network or recipe; resume with the one it was made with") from error
+        raise ValueError(
+            f"{file} is of another network or recipe; resume with the one it was made with"
+        ) from error
     run.average.updates = state["average_updates"]
     run.generator.set_state(state["generator"])
     torch.set_rng_state(state["torch_generator"])

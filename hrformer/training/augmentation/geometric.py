@@ -19,7 +19,9 @@ class PoseAugmentation:
     scale: float = 0.5  # the crop is 1 - scale to 1 + scale times as large; standard deviation is half of it
     rotation_deg: float = 40.0  # standard deviation, cut at twice that
     rotation_probability: float = 0.6
-    half_body: float = 0.3  # probability that only the upper or lower half is shown, from 8 labelled joints on
+    half_body: float = (
+        0.3  # probability that only the upper or lower half is shown, from 8 labelled joints on
+    )
     shift: float = 0.05  # standard deviation of the crop's centre, in crop sides; not in the paper
     colour: float = 0.3  # strength of brightness, contrast and saturation changes; not in the paper
     erase: float = 0.3  # probability that a rectangle is blanked; not in the paper
@@ -55,7 +57,13 @@ class Draw:
 
 
 def pose_matrices(
-    boxes: Tensor, joints: Tensor, size: tuple[int, int], augmentation: PoseAugmentation, draw: Draw, *, padding: float
+    boxes: Tensor,
+    joints: Tensor,
+    size: tuple[int, int],
+    augmentation: PoseAugmentation,
+    draw: Draw,
+    *,
+    padding: float,
 ) -> Tensor:
     """UDP matrices `(n, 2, 3)`, canvas to crop, of varied crops around `(n, 4)` boxes with `(n, 17, 3)` joints."""
     centre, extent = centre_scale(_half_bodies(boxes, joints, augmentation, draw), size, padding)
@@ -80,9 +88,7 @@ def _half_bodies(boxes: Tensor, joints: Tensor, augmentation: PoseAugmentation, 
     return torch.where(chosen[:, None], narrowed, boxes)
 
 
-def mask_matrices(
-    sizes: Tensor, size: tuple[int, int], augmentation: MaskAugmentation, draw: Draw
-) -> Tensor:
+def mask_matrices(sizes: Tensor, size: tuple[int, int], augmentation: MaskAugmentation, draw: Draw) -> Tensor:
     """Matrices `(n, 2, 3)`, canvas to crop: the picture, of `(n, 2)` width and height, scaled and cut at random.
 
     At scale 1 the whole picture fills the crop; where the picture is the larger, a random part of it is shown.

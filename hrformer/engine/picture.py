@@ -1,0 +1,37 @@
+"""Whatever a caller has for an image → a picture to run a model on."""
+
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from hrformer.images.colour import rgb_pixels
+from hrformer.images.decode import Limits, Picture, decode, read_header
+
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+ImageLike: TypeAlias = str | PathLike[str] | bytes | Image.Image | Pixels
+
+
+def as_picture(image: ImageLike, shrink: Callable[[int, int], int], limits: Limits) -> Picture:
+    """The picture of a path, the bytes of a file, a PIL image or a uint8 array `(height, width, 3)`.
+
+    shrink: from width and height of the upright image, the largest reduction at which it may be decoded.
+    raises: ImageError kin for bytes that are no picture, OSError for a path that cannot be read, ValueError for an
+    array of another type or shape.
+    """
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+            raise ValueError(
+                f"the image is {image.dtype} of shape {image.shape}; expected uint8 (height, width, 3)"
+            )
+        return Picture(np.ascontiguousarray(image), width=image.shape[1], height=image.shape[0])
+    if isinstance(image, Image.Image):
+        pixels = rgb_pixels(ImageOps.exif_transpose(image))
+        return Picture(pixels, width=pixels.shape[1], height=pixels.shape[0])
+    data = image if isinstance(image, bytes) else Path(image).read_bytes()
+    header = read_header(data, limits)
+    return decode(data, limits, shrink=shrink(header.width, header.height))

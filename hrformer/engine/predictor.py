@@ -1,0 +1,141 @@
+"""The library's front door: a name → a predictor that answers for pictures as the service does."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias, overload
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hrformer.checkpoints.load import load_network
+from hrformer.checkpoints.manifest import Entry, find
+from hrformer.engine.picture import ImageLike, Pixels, as_picture
+from hrformer.engine.pose import Boxes, PoseEngine, check_boxes, whole_box
+from hrformer.engine.results import Person
+from hrformer.engine.segmentation import SegmentationEngine
+from hrformer.images.decode import Limits
+
+Engine: TypeAlias = PoseEngine | SegmentationEngine
+
+ENGINES: dict[str, type[PoseEngine] | type[SegmentationEngine]] = {
+    "pose": PoseEngine,
+    "segmentation": SegmentationEngine,
+}
+MAX_CROPS = 64  # in one run of a pose network
+
+
+def load(
+    name: str | Path, *, device: str = "auto", precision: str = "auto", threads: int | None = None
+) -> "Predictor":
+    """The model of this name in the manifest, or of this weight file, ready to answer.
+
+    device: "auto", "cpu", "cuda", "cuda:0"…; precision: "float32", "bfloat16", "float16" or "auto"; threads: of the
+    CPU, for the whole process; None leaves torch's choice.
+    raises: CheckpointError kin (ValueErrors) if there is no such model or its file is not what the manifest says.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return Predictor(load_engine(find(name), device=device, precision=precision))
+
+
+def load_engine(entry: Entry, *, device: str = "auto", precision: str = "auto") -> Engine:
+    """The inference form of an entry's network, with its weights. raises: ValueError as `load`, or for a task without one."""
+    if entry.task not in ENGINES:
+        raise ValueError(f"model {entry.name!r} is for {entry.task}; expected one for {' or '.join(ENGINES)}")
+    return ENGINES[entry.task](load_network(entry), entry, device=device, precision=precision)
+
+
+class Predictor:
+    """A model that answers for pictures: paths, bytes, PIL images or uint8 arrays `(height, width, 3)`."""
+
+    def __init__(self, engine: Engine, limits: Limits = Limits()) -> None:
+        self.engine = engine
+        self.limits = limits
+
+    @overload
+    def pose(
+        self, image: list[ImageLike], boxes: Sequence[Boxes] | None = None, *, flip_test: bool = False
+    ) -> list[list[Person]]: ...
+    @overload
+    def pose(
+        self, image: ImageLike, boxes: Boxes | None = None, *, flip_test: bool = False
+    ) -> list[Person]: ...
+    def pose(
+        self,
+        image: ImageLike | list[ImageLike],
+        boxes: Boxes | Sequence[Boxes] | None = None,
+        *,
+        flip_test: bool = False,
+    ) -> list[Person] | list[list[Person]]:
+        """People and their keypoints, in the order of the boxes.
+
+        boxes: `[x, y, width, height]` in pixels of the upright image; None takes the whole picture as one box.
+        A list of images takes a list of such lists, and gives a list, run together.
+        raises: ValueError for another kind of model, a box without a pixel of the image, or an unreadable image.
+        """
+        if not isinstance(image, list):
+            return self._poses([image], None if boxes is None else [boxes], flip_test)[0]  # type: ignore[list-item]
+        if boxes is not None and len(boxes) != len(image):
+            raise ValueError(f"{len(image)} images but {len(boxes)} lists of boxes; expected as many")
+        return self._poses(image, boxes, flip_test)  # type: ignore[arg-type]
+
+    @overload
+    def segment(self, image: list[ImageLike]) -> list[Pixels]: ...
+    @overload
+    def segment(self, image: ImageLike) -> Pixels: ...
+    def segment(self, image: ImageLike | list[ImageLike]) -> Pixels | list[Pixels]:
+        """Class indices `(height, width)` uint8 at the size of the upright image; a list gives a list.
+
+        raises: ValueError for another kind of model or an unreadable image.
+        """
+        if not isinstance(image, list):
+            return self._masks([image])[0]
+        return self._masks(image)
+
+    def _poses(
+        self, images: list[ImageLike], boxes: Sequence[Boxes] | None, flip_test: bool
+    ) -> list[list[Person]]:
+        engine = self.engine
+        if not isinstance(engine, PoseEngine):
+            raise ValueError(f"model {engine.entry.name!r} is for {engine.entry.task}; expected one for pose")
+        given = [None] * len(images) if boxes is None else list(boxes)
+        prepared = [self._crops(engine, *pair) for pair in zip(images, given, strict=True)]
+        counts = [len(asked) for _, _, asked in prepared]
+        if sum(counts) == 0:
+            return [[] for _ in images]
+        chunks = torch.cat([crops for crops, _, _ in prepared]).split(MAX_CROPS)
+        keypoints = torch.cat([engine.run(chunk, flip_test) for chunk in chunks]).split(counts)
+        return [
+            engine.finish(found, matrices, asked)
+            for found, (_, matrices, asked) in zip(keypoints, prepared, strict=True)
+        ]
+
+    def _crops(
+        self, engine: PoseEngine, image: ImageLike, boxes: Boxes | None
+    ) -> tuple[Tensor, Tensor, Boxes]:
+        """Crops, matrices and boxes of one image; None for the boxes takes the whole picture."""
+        picture = as_picture(image, lambda width, height: engine.shrink(width, height, boxes), self.limits)
+        asked = [whole_box(picture.width, picture.height)] if boxes is None else boxes
+        check_boxes(asked, picture.width, picture.height)
+        return *engine.prepare(picture, asked), asked
+
+    def _masks(self, images: list[ImageLike]) -> list[Pixels]:
+        engine = self.engine
+        if not isinstance(engine, SegmentationEngine):
+            raise ValueError(
+                f"model {engine.entry.name!r} is for {engine.entry.task}; expected one for segmentation"
+            )
+        canvases = [engine.prepare(as_picture(image, engine.shrink, self.limits)) for image in images]
+        logits: list[torch.Tensor | None] = [None] * len(images)
+        for size in engine.input_sizes:
+            rows = [i for i, canvas in enumerate(canvases) if tuple(canvas.pixels.shape[1:]) == size]
+            if rows:
+                answers = engine.run(torch.stack([canvases[i].pixels for i in rows]))
+                for row, answer in zip(rows, answers, strict=True):
+                    logits[row] = answer
+        return [
+            np.asarray(engine.finish(answer, canvas))
+            for answer, canvas in zip(logits, canvases, strict=True)
+            if answer is not None
+        ]
