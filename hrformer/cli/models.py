@@ -1,0 +1,52 @@
+"""`hrformer models`: the models of the manifest."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from hrformer.checkpoints.manifest import Entry, read_manifest
+from hrformer.cli.table import table
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags."""
+    p = argparse.ArgumentParser("hrformer models", description="Lists the models at hand.")
+    p.add_argument(
+        "--manifest", type=Path, help="manifest.toml (default: that of HRFORMER_WEIGHTS or weights/)"
+    )
+    p.add_argument("--json", action="store_true", help="print the list as JSON")
+    return p
+
+
+def main(argv: list[str]) -> int:
+    """Prints a line, or an object, for each model."""
+    arguments = parser().parse_args(argv)
+    entries = read_manifest(arguments.manifest)
+    if arguments.json:
+        print(json.dumps([_values(entry) for entry in entries.values()], indent=2))
+        return 0
+    heads = ("name", "task", "variant", "input", "precision", "labels", "measured")
+    print(table(heads, [_row(entry) for entry in entries.values()]))
+    return 0
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    measured = ", ".join(f"{name} {value}" for name, value in entry.metrics.items())
+    sizes = " ".join(f"{height}x{width}" for height, width in entry.input_sizes)
+    return entry.name, entry.task, entry.variant, sizes, entry.precision, entry.labels, measured
+
+
+def _values(entry: Entry) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "task": entry.task,
+        "variant": entry.variant,
+        "file": str(entry.file),
+        "sha256": entry.sha256,
+        "input_sizes": entry.input_sizes,
+        "precision": entry.precision,
+        "labels": entry.labels,
+        "metrics": dict(entry.metrics),
+        "description": entry.description,
+    }
