@@ -16,8 +16,8 @@ from hrformer.modeling.windows import (
 class WindowAttention(nn.Module):
     """Local-window self-attention (arXiv:2110.09408, equations 1 to 3).
 
-    Padded tokens take part: after the projections they are the biases of query, key and value, one sink of varying
-    weight that the published weights expect in the softmax.
+    Padded tokens take part: after the projections they are the biases of query, key and value, one sink of
+    varying weight that the published weights expect in the softmax.
     """
 
     bias_index: Tensor
@@ -63,4 +63,5 @@ class WindowAttention(nn.Module):
 
     def bias(self) -> Tensor:
         """Relative position bias: `(heads, tokens, tokens)`; the first of the two is the query."""
-        return self.bias_table[self.bias_index.flatten()].unflatten(0, self.bias_index.shape).permute(2, 0, 1)
+        tokens = len(self.bias_index)
+        return self.bias_table[self.bias_index.flatten()].view(tokens, tokens, self.heads).permute(2, 0, 1)

@@ -40,7 +40,7 @@ class Backbone(nn.Module):
         return nn.Sequential(*modules, ExchangeModule(config, stage, outputs, rates[-1]))
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Maps at 1/4, 1/8, 1/16, 1/32 (or the first alone) of `(batch, 3, height, width)` normalised images."""
+        """Maps at 1/4, 1/8, 1/16, 1/32, or the first alone, of normalised `(batch, 3, height, width)`."""
         x = self.stage1(self.stem(images))
         maps = self.stage2([transition(x) for transition in self.transition1])
         maps = self.stage3([*maps, self.transition2(maps[-1])])

@@ -19,7 +19,7 @@ def conv_norm(
     bias: bool = False,
     relu: bool = True,
 ) -> nn.Sequential:
-    """Convolution that keeps the size (or halves it, rounding up), batch norm and, unless told otherwise, ReLU."""
+    """Convolution that keeps the size or, by stride 2, halves it rounding up; batch norm; ReLU if wanted."""
     layers: list[nn.Module] = [
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=bias),
         nn.BatchNorm2d(outputs),
@@ -61,7 +61,8 @@ class TransformerBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """HRFormer block (arXiv:2110.09408, section 3). `(batch, height, width, channels)` in and out."""
         x = x + self.drop_path(self.attention(self.norm1(x)))
-        return x + self.drop_path(self.feed_forward(self.norm2(x)))
+        mixed: Tensor = x + self.drop_path(self.feed_forward(self.norm2(x)))
+        return mixed
 
 
 class Bottleneck(nn.Module):

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
-# "added": the bias enters the attention scores. "stored": the tables exist and are never used, as in the authors' pose
-# network. "absent": no tables, as in mmpose without `with_rpe`.
+# "added": the bias enters the attention scores. "stored": the tables exist and are never used, as in the
+# authors' pose network. "absent": no tables, as in mmpose without `with_rpe`.
 RelativeBias = Literal["added", "stored", "absent"]
 
-# "bilinear": corners not aligned, by the factor, then to the size. "nearest": by the factor, then a bilinear resize with
-# aligned corners to the size.
+# "bilinear": corners not aligned, by the factor, then to the size. "nearest": by the factor, then a bilinear
+# resize with aligned corners to the size.
 Upsample = Literal["bilinear", "nearest"]
 
 
@@ -58,5 +58,7 @@ HeadConfig = PoseHeadConfig | SegmentationHeadConfig | ClassificationHeadConfig
 
 @dataclass(frozen=True)
 class NetworkConfig:
+    """A backbone and the head on it."""
+
     backbone: BackboneConfig
     head: HeadConfig

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 class FeedForward(nn.Module):
     """1×1 up, depthwise 3×3, 1×1 down, each followed by batch norm and GELU (arXiv:2110.09408, section 3.2).
 
-    The convolutions have biases although a batch norm follows, and the last GELU stands before the residual sum: so are
-    the published weights.
+    The convolutions have biases although a batch norm follows, and the last GELU stands before the residual
+    sum: so are the published weights.
     """
 
     def __init__(self, channels: int, ratio: int = 4) -> None:

@@ -10,8 +10,8 @@ from hrformer.modeling.config import BackboneConfig, Upsample
 def enlarge(x: Tensor, factor: int, size: tuple[int, int], upsample: Upsample) -> Tensor:
     """The map `factor` times as large, then fitted to `size` (height, width) where the two differ.
 
-    In the "nearest" form the fit has aligned corners and is the identity where sizes agree: what looks like a bilinear
-    enlargement in the authors' code is in effect a nearest one.
+    In the "nearest" form the fit has aligned corners and is the identity where sizes agree: what looks like a
+    bilinear enlargement in the authors' code is in effect a nearest one.
     """
     mode = "bilinear" if upsample == "bilinear" else "nearest"
     x = F.interpolate(x, scale_factor=float(factor), mode=mode)
@@ -21,7 +21,7 @@ def enlarge(x: Tensor, factor: int, size: tuple[int, int], upsample: Upsample) -
 
 
 def downward(inputs: int, outputs: int, halvings: int) -> nn.Sequential:
-    """Depthwise 3×3 of stride 2, then 1×1, for each halving; channels change in the last, which has no ReLU."""
+    """For each halving depthwise 3×3 of stride 2, then 1×1; channels change in the last, without ReLU."""
     steps = []
     for step in range(halvings):
         last = step == halvings - 1
@@ -35,7 +35,7 @@ def downward(inputs: int, outputs: int, halvings: int) -> nn.Sequential:
 
 
 class Fusion(nn.Module):
-    """Output i = ReLU(sum over j of T_ij(x_j)), from high to low resolution (arXiv:2110.09408, section 3.1)."""
+    """Output i = ReLU(sum over j of T_ij(x_j)), high to low resolution (arXiv:2110.09408, section 3.1)."""
 
     def __init__(self, channels: tuple[int, ...], outputs: int, upsample: Upsample) -> None:
         super().__init__()

@@ -25,8 +25,8 @@ class Network(nn.Module):
     def forward(self, images: Tensor) -> Any:
         """What the head makes of normalised images `(batch, 3, height, width)`.
 
-        pose: heatmaps `(batch, joints, height / 4, width / 4)`; segmentation: auxiliary and final logits, each
-        `(batch, classes, height, width)`; classification: logits `(batch, classes)`.
+        pose: heatmaps `(batch, joints, height / 4, width / 4)`; segmentation: auxiliary and final logits,
+        each `(batch, classes, height, width)`; classification: logits `(batch, classes)`.
         """
         return self.head(self.backbone(images), (images.shape[2], images.shape[3]))
 
@@ -65,7 +65,8 @@ def _initialise(module: nn.Module) -> None:
 def create_model(name: str = "small", task: str = "pose", *, outputs: int | None = None) -> Network:
     """The plain training form with fresh weights.
 
-    name: "tiny", "small" or "base"; task: "pose", "segmentation" or "classification"; outputs: joints or classes.
+    name: "tiny", "small" or "base". task: "pose", "segmentation" or "classification". outputs: joints or
+    classes.
     raises: ValueError if the name or the task is unknown.
     """
     return build(variant(name, task, outputs))

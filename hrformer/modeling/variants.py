@@ -13,14 +13,17 @@ from hrformer.modeling.config import (
 
 
 def tiny() -> BackboneConfig:
+    """HRFormer-T."""
     return BackboneConfig(channels=(18, 36, 72, 144), heads=(1, 2, 4, 8), modules=(1, 3, 2))
 
 
 def small() -> BackboneConfig:
+    """HRFormer-S."""
     return BackboneConfig(channels=(32, 64, 128, 256), heads=(1, 2, 4, 8), modules=(1, 4, 2))
 
 
 def base() -> BackboneConfig:
+    """HRFormer-B."""
     return BackboneConfig(channels=(78, 156, 312, 624), heads=(2, 4, 8, 16), modules=(1, 4, 2))
 
 
@@ -28,7 +31,7 @@ BACKBONES: dict[str, Callable[[], BackboneConfig]] = {"tiny": tiny, "small": sma
 
 
 def pose(backbone: BackboneConfig, joints: int = 17) -> NetworkConfig:
-    """Bilinear exchange, the highest resolution alone; the bias is added, as in mmpose (the authors store it unused)."""
+    """Bilinear exchange, the highest resolution alone; the bias is added, as in mmpose."""
     return NetworkConfig(replace(backbone, upsample="bilinear", outputs="highest"), PoseHeadConfig(joints))
 
 

@@ -19,7 +19,7 @@ class WindowGrid(NamedTuple):
 
 
 def window_grid(height: int, width: int, window_size: int) -> WindowGrid:
-    """Padding to whole windows on both sides of each axis; an odd row or column goes to the bottom or the right."""
+    """Padding to whole windows on both sides of each axis; an odd line goes to the bottom or the right."""
     rows, columns = -(-height // window_size), -(-width // window_size)
     return WindowGrid(
         height=height,
@@ -32,7 +32,7 @@ def window_grid(height: int, width: int, window_size: int) -> WindowGrid:
 
 
 def to_windows(x: Tensor, grid: WindowGrid, window_size: int) -> Tensor:
-    """Windows of a map, zero-padded: `(batch, height, width, channels)` → `(windows, tokens, channels)`, row by row."""
+    """Windows `(windows, tokens, channels)`, row by row, of a map `(batch, height, width, channels)`."""
     bottom = grid.rows * window_size - grid.height - grid.top
     right = grid.columns * window_size - grid.width - grid.left
     if grid.top or grid.left or bottom or right:
