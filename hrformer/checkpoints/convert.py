@@ -26,10 +26,10 @@ INPUT_SIZES = {"pose": (256, 192), "segmentation": (512, 1024), "classification"
 class Conversion:
     """What a checkpoint cannot say about itself, or should be made to say."""
 
-    family: str = "auto"  # "auto" or one of FAMILIES
-    window_size: int | None = None  # of the network that comes out; None: as the checkpoint's
-    relative_bias: RelativeBias | None = None  # None: as the family uses its tables
-    mask_padding: bool = False  # mmpose's `with_pad_mask`
+    family: str = "auto"  # hrformer-pose, mmpose-1.x, hrformer-seg, hrformer-cls, or auto: by the keys
+    window: int | None = None  # of the network that comes out; by default as the checkpoint's
+    relative_bias: RelativeBias | None = None  # whether the tables are added; by default as the family does
+    mask_padding: bool = False  # mmpose's with_pad_mask, which the keys do not show
 
 
 def convert(source: Path, conversion: Conversion = Conversion()) -> tuple[Network, Family]:
@@ -84,7 +84,7 @@ def _chosen(backbone: BackboneConfig, conversion: Conversion) -> BackboneConfig:
         raise CheckpointError("the checkpoint has bias tables; choose whether they are added or only stored")
     return replace(
         backbone,
-        window_size=conversion.window_size or backbone.window_size,
+        window_size=conversion.window or backbone.window_size,
         relative_bias=conversion.relative_bias or backbone.relative_bias,
         mask_padding=conversion.mask_padding,
     )

@@ -3,14 +3,16 @@
 import argparse
 import json
 import math
-import os
-from collections.abc import Iterator
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hrformer.checkpoints.check import Check
     from hrformer.checkpoints.verify import Report
 
 DESCRIPTION = """\
@@ -20,7 +22,7 @@ has arrays for them. Nothing in DIR is executed.
 
 Exit codes: 0 all passed, 1 one failed, 2 DIR is not in its format."""
 
-COLUMNS = "{:<44} {:>10} {:>10}  {:<6} {}"
+COLUMNS = "{:<60} {:>9} {:>9}  {:<6}  {}"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,7 +39,8 @@ def parser() -> argparse.ArgumentParser:
         default="*",
         help="cases whose name matches (seg-*), or contains it where it has no wildcard",
     )
-    p.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all)")
+    # One by default: small float64 steps on two threads take minutes when something else wants the processor.
+    p.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     p.add_argument("--json", action="store_true", help="print the reports with every tensor as JSON")
     return p
 
@@ -75,7 +78,16 @@ def _reports(directory: Path, only: str) -> "Iterator[Report]":
             yield verify_unit(unit, directory / "units.npz")
     for group, verify in (("postprocess", verify_postprocess), ("training", verify_training)):
         if _chosen(group, only):
-            yield from (Report(f"{group}: {check.name}", (check,)) for check in verify(directory))
+            yield from (Report(f"{group}: {check.name}", (check,)) for check in _checks(verify, directory))
+
+
+def _checks(verify: "Callable[[Path], list[Check]]", directory: Path) -> "list[Check]":
+    from hrformer.checkpoints.errors import BadReference
+
+    try:
+        return verify(directory)
+    except (LookupError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise BadReference(f"an array file of {directory} is damaged or incomplete: {error}") from error
 
 
 def _chosen(name: str, only: str) -> bool:
