@@ -46,7 +46,7 @@ class BatchTime:
         self.nt = self.fade * self.nt + n * seconds
 
     def line(self) -> tuple[float, float]:
-        """Seconds for each item and seconds to start, neither negative; start is 0 while all batches had one size."""
+        """Seconds for each item, and to start: 0 while all batches had one size. Neither is negative."""
         spread = self.weight * self.nn - self.n * self.n
         if spread <= 1e-6 * self.weight * self.nn:
             return (self.t / self.n if self.n else 0.0), 0.0
@@ -121,7 +121,7 @@ class Admission:
         waiting = self.items.total()
         if waiting + count > self.bounds.items:
             raise Overloaded(
-                f"{waiting} items are waiting and {count} more would exceed the limit of {self.bounds.items}; try later",
+                f"{waiting} items are waiting, and {count} more would exceed {self.bounds.items}; try later",
                 self.wait_s(),
             )
         wait_s, left_s = self.wait_s(kind, count, urgent=urgent), max(deadline.left_s(), 0.0)
@@ -147,7 +147,7 @@ class Admission:
         total_s = sum(self._seconds(kind, items) for kind, items in known.items())
         if urgent:
             return total_s
-        # What runs was counted too, so its share is done; but a batch that hangs must not make the wait shorter.
+        # What runs was counted too, and is partly done; but a batch that hangs must not shorten the wait.
         one_batch_s = max(
             (self._seconds(kind, min(n, self.max_batch(kind))) for kind, n in known.items()), default=0.0
         )

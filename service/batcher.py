@@ -54,11 +54,11 @@ class Ticket(Generic[Key, Item, Result]):
 class Batcher(Generic[Key, Item, Result]):
     """Runs `run(key, items)` on whatever waits, whenever it is free; each item gets its own result.
 
-    One batch runs at a time, and all its items have one key: that of the item next in line, urgent before others,
-    then by arrival. So no key starves, and an urgent item waits behind at most one batch. Nothing waits for a
-    batch to fill, unless `max_wait_s` says how long the oldest item may. Of a batch that fails, both halves are
-    run again, down to the item that cannot be run: it alone gets the exception. `is_fatal` tells the failures
-    after which that is useless.
+    One batch runs at a time, and all its items have one key: that of the item next in line, urgent before
+    others, then by arrival. So no key starves, and an urgent item waits behind at most one batch. Nothing
+    waits for a batch to fill, unless `max_wait_s` says how long the oldest item may. Of a batch that fails,
+    both halves are run again, down to the item that cannot be run: it alone gets the exception. `is_fatal`
+    tells the failures after which that is useless.
 
     run: the results, one for each item, in order.
     max_batch: largest batch of a key.

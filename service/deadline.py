@@ -32,7 +32,7 @@ class Deadline:
             if not timeout.expired():
                 raise
             raise DeadlineExceeded(
-                f"the answer was not ready within {self.timeout_ms} ms; allow more by X-Timeout-Ms, or try later"
+                f"the answer was not ready in {self.timeout_ms} ms; allow more by X-Timeout-Ms, or try later"
             ) from error
 
 

@@ -36,11 +36,13 @@ class Lifecycle:
         self.is_alive = True
         self.is_closed = False  # no work is taken any more
         self.stop = asyncio.Event()  # the process shall end: all is answered, or the models cannot be loaded
+        self.started = asyncio.Event()  # the models are loaded and warm
         self._accepted = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
     def become_ready(self) -> None:
+        self.started.set()
         if self.state is State.STARTING:
             self.state, self.reason = State.READY, "every model is loaded and warm"
 
@@ -52,6 +54,14 @@ class Lifecycle:
         """The models cannot be loaded. The process ends, since waiting would not help."""
         self.state, self.reason = State.FAILED, reason
         self.stop.set()
+
+    @property
+    def is_draining(self) -> bool:
+        return self.state is State.DRAINING
+
+    @property
+    def is_ready(self) -> bool:
+        return self.state is State.READY
 
     async def drain(self, grace_s: float) -> None:
         """Not ready at once; takes work for `grace_s` more; returns when everything taken is answered."""

@@ -24,7 +24,7 @@ KINDS: dict[str, Kind] = {
         400,
         "The form cannot be read",
         "The body is not the form that `Content-Type` says, has no file in `image`, or has too many parts.",
-        "Let an HTTP library make the form, the picture in the field `image`. With curl: `-F image=@photo.jpg`.",
+        "Let an HTTP library make the form, the picture in `image`. With curl: `-F image=@photo.jpg`.",
     ),
     "bad-json": Kind(
         400,

@@ -1,0 +1,119 @@
+"""The outermost layer of every request: identity, headers, errors, counts, log line."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.access import PROTECTED, ApiKeys
+from service.disconnect import ClientGone
+from service.exchange import Exchange, begin
+from service.lifecycle import Lifecycle
+from service.metrics import CLIENT_GONE, NO_MODEL, Metrics
+from service.problems import Problem, problem_of, problem_response
+
+logger = logging.getLogger(__name__)
+
+QUIET = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds, and logged as debug
+REFUSALS = (429, 503)
+
+
+@dataclass
+class Edge:
+    """ASGI middleware around the whole application."""
+
+    app: ASGIApp
+    metrics: Metrics
+    lifecycle: Lifecycle
+    keys: ApiKeys | None
+    clock: Callable[[], float] = time.monotonic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        exchange = begin(scope["path"], headers, self.clock)
+        is_head = scope["method"] == "HEAD"
+        exchange.is_body_read = scope["method"] in ("GET", "HEAD")
+        # HEAD is GET without the body, on every route.
+        inner = {**scope, "method": "GET" if is_head else scope["method"]}
+        inner["state"] = {**scope.get("state", {}), "exchange": exchange}
+        answer = Answer(send, exchange, self.lifecycle, is_head=is_head)
+        with self.metrics.answering(exchange.route):
+            await self._answer(inner, receive, answer, headers)
+        self._record(exchange, answer.status)
+
+    async def _answer(self, scope: Scope, receive: Receive, answer: "Answer", headers: Headers) -> None:
+        exchange = answer.exchange
+        try:
+            if self.keys is not None and exchange.route in PROTECTED:
+                self.keys.check(headers)
+            await self.app(scope, receive, answer)
+        except ClientGone:
+            answer.status = CLIENT_GONE
+            self.metrics.cancelled.labels(exchange.stage).inc()
+        except Exception as error:
+            if answer.status:
+                raise  # too late for another answer: the server closes the connection
+            self._count(problem_of(error), exchange)
+            await problem_response(error, exchange.request_id)(scope, receive, answer)
+
+    def _count(self, problem: Problem, exchange: Exchange) -> None:
+        if problem.kind.status in REFUSALS:
+            self.metrics.refused.labels(exchange.route, problem.slug).inc()
+        if problem.slug == "deadline-exceeded":
+            self.metrics.deadline_exceeded.labels(exchange.stage).inc()
+
+    def _record(self, exchange: Exchange, status: str) -> None:
+        total_s = self.clock() - exchange.arrived_at
+        self.metrics.requests.labels(exchange.route, status).inc()
+        self.metrics.request_duration.labels(exchange.route).observe(total_s)
+        for stage, seconds in exchange.stages.items():
+            self.metrics.stage_duration.labels(exchange.model or NO_MODEL, stage).observe(seconds)
+        level = logging.DEBUG if exchange.route in QUIET else logging.INFO
+        if logger.isEnabledFor(level):
+            logger.log(level, "request", extra=_fields(exchange, status, total_s))
+
+
+def _fields(exchange: Exchange, status: str, total_s: float) -> dict[str, object]:
+    return {
+        "request_id": exchange.request_id,
+        "trace_id": exchange.trace_id,
+        "route": exchange.route,
+        "status": status,
+        "model_name": exchange.model,
+        "stages_ms": exchange.milliseconds(),
+        "total_ms": round(1000 * total_s, 2),
+    }
+
+
+class Answer:
+    """`send` of a request, with the headers that every answer has."""
+
+    def __init__(self, send: Send, exchange: Exchange, lifecycle: Lifecycle, *, is_head: bool) -> None:
+        self.exchange = exchange
+        self.status = ""  # until the answer begins
+        self._send, self._lifecycle, self._is_head = send, lifecycle, is_head
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = str(message["status"])
+            self._add_headers(MutableHeaders(scope=message))
+        elif self._is_head:
+            message = {**message, "body": b""}
+        await self._send(message)
+
+    def _add_headers(self, headers: MutableHeaders) -> None:
+        headers["X-Request-ID"] = self.exchange.request_id
+        headers["Server-Timing"] = self.exchange.server_timing()
+        headers["X-Content-Type-Options"] = "nosniff"
+        if self.exchange.traceparent is not None:
+            headers["traceparent"] = self.exchange.traceparent
+        # Clients that keep connections open must not send the next request to a process that ends. But
+        # closing while a body is still coming would reset the connection before the answer is read.
+        if self._lifecycle.is_draining and self.exchange.is_body_read:
+            headers["Connection"] = "close"

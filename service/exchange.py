@@ -1,0 +1,116 @@
+"""One request from arrival to answer: who it is, and where its time went."""
+
+import re
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from service.deadline import Deadline, deadline_after
+from service.option_values import integer
+from service.problems import Problem
+from service.settings import MAX_TIMEOUT_MS
+
+ROUTES = (
+    "/",
+    "/pose",
+    "/segment",
+    "/models",
+    "/models/{name}",
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/version",
+    "/openapi.json",
+    "/docs",
+    "/problems/{slug}",
+)
+OTHER = "other"
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_FIXED = frozenset(route for route in ROUTES if "{" not in route)
+_OPEN = {route.partition("{")[0]: route for route in ROUTES if "{" in route}
+_SHOWN_AS = {"wait": "queue"}  # what the stage of the metrics is called in Server-Timing
+
+_timeout_ms = integer(1, MAX_TIMEOUT_MS)
+
+
+@dataclass
+class Exchange:
+    """What is known of a request; stages are in seconds."""
+
+    request_id: str
+    route: str  # one of ROUTES, or "other"
+    trace_id: str | None
+    traceparent: str | None  # of this hop, for the answer
+    arrived_at: float
+    clock: Callable[[], float]
+    model: str | None = None
+    stage: str = "receive"  # where it is now
+    stages: dict[str, float] = field(default_factory=dict)
+    is_body_read: bool = False
+
+    @contextmanager
+    def during(self, stage: str) -> Iterator[None]:
+        """Adds the time of its body to a stage."""
+        self.stage = stage
+        begun = self.clock()
+        try:
+            yield
+        finally:
+            self.stages[stage] = self.stages.get(stage, 0.0) + self.clock() - begun
+
+    def milliseconds(self) -> dict[str, float]:
+        """Time of each stage so far, by the names that clients see."""
+        return {_SHOWN_AS.get(name, name): round(1000 * seconds, 2) for name, seconds in self.stages.items()}
+
+    def server_timing(self) -> str:
+        total = {"total": round(1000 * (self.clock() - self.arrived_at), 2)}
+        return ", ".join(f"{name};dur={ms:g}" for name, ms in (self.milliseconds() | total).items())
+
+
+def begin(path: str, headers: Mapping[str, str], clock: Callable[[], float] = time.monotonic) -> Exchange:
+    """The exchange of a request that has just arrived."""
+    given = headers.get("x-request-id", "")
+    request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    trace_id, traceparent = _trace(headers.get("traceparent", ""))
+    return Exchange(request_id, route_of(path), trace_id, traceparent, clock(), clock)
+
+
+def route_of(path: str) -> str:
+    """The path as a label: of a closed set."""
+    if path in _FIXED:
+        return path
+    return next(
+        (route for prefix, route in _OPEN.items() if path.startswith(prefix) and path != prefix), OTHER
+    )
+
+
+def deadline_of(exchange: Exchange, headers: Mapping[str, str], default_ms: int) -> Deadline:
+    """From `X-Timeout-Ms`. raises: Problem `bad-option`."""
+    given = headers.get("x-timeout-ms")
+    timeout_ms = default_ms if given is None else _timeout_ms("X-Timeout-Ms", given)
+    return deadline_after(timeout_ms, since=exchange.arrived_at, clock=exchange.clock)
+
+
+def is_urgent(headers: Mapping[str, str]) -> bool:
+    """From `X-Priority`. raises: Problem `bad-option`."""
+    given = headers.get("x-priority", "normal")
+    if given not in ("high", "normal"):
+        shown = given[:40]
+        raise Problem("bad-option", f"X-Priority is {shown!r}; expected high or normal", field="X-Priority")
+    return given == "high"
+
+
+def _trace(given: str) -> tuple[str | None, str | None]:
+    """Trace id and our own `traceparent` (W3C Trace Context); nothing when the one given cannot be used."""
+    match = _TRACEPARENT.fullmatch(given)
+    if match is None:
+        return None, None
+    version, trace_id, parent_id, flags, rest = match.groups()
+    if version == "ff" or (version == "00" and rest) or not int(trace_id, 16) or not int(parent_id, 16):
+        return None, None
+    return trace_id, f"00-{trace_id}-{secrets.token_hex(8)}-{int(flags, 16) & 1:02x}"

@@ -1,0 +1,51 @@
+"""JSON, the plain form of every answer."""
+
+import orjson
+
+from hrformer.engine.results import Person
+from hrformer.geometry.skeletons import JOINTS
+from service.answers import KeypointAnswer, PersonAnswer, PoseAnswer, PoseResult, SegmentAnswer, SegmentResult
+from service.formats.rle import present_classes
+
+
+def pose_json(result: PoseResult) -> bytes:
+    """A `PoseAnswer`."""
+    answer: PoseAnswer = {
+        "model": result.served.name,
+        "model_version": result.served.version,
+        "request_id": result.request_id,
+        "image": {"width": result.width, "height": result.height},
+        "boxes": "whole" if result.options.boxes is None else "given",
+        "people": [_person(person, result.options.keypoint_threshold) for person in result.people],
+    }
+    if result.timing is not None:
+        answer["timing"] = result.timing
+    return orjson.dumps(answer)
+
+
+def segment_json(result: SegmentResult) -> bytes:
+    """A `SegmentAnswer`."""
+    answer: SegmentAnswer = {
+        "model": result.served.name,
+        "model_version": result.served.version,
+        "request_id": result.request_id,
+        "image": {"width": result.width, "height": result.height},
+        "classes": present_classes(result),
+    }
+    if result.timing is not None:
+        answer["timing"] = result.timing
+    return orjson.dumps(answer)
+
+
+def _person(person: Person, threshold: float) -> PersonAnswer:
+    keypoints: list[KeypointAnswer] = [
+        {
+            "name": name,
+            "x": round(x, 2),
+            "y": round(y, 2),
+            "score": round(score, 4),
+            "visible": score >= threshold,
+        }
+        for name, (x, y, score) in zip(JOINTS, person.keypoints.tolist(), strict=True)
+    ]
+    return {"box": list(person.box), "score": round(person.score, 4), "keypoints": keypoints}

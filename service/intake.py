@@ -1,0 +1,68 @@
+"""From a connection to a job: room for it, its body within limits, its deadline, a client that stays."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.admission import Admission, Hold
+from service.body import Upload, max_bytes_of, parse_body, read_body
+from service.decoding import Pool
+from service.disconnect import unless_gone
+from service.exchange import Exchange, deadline_of, is_urgent
+from service.inference import Job
+from service.lifecycle import Lifecycle
+from service.settings import Settings
+
+PARSED_HERE_BYTES = 64 * 1024  # a longer form or JSON is read in the pool
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Takes requests that carry a picture."""
+
+    settings: Settings
+    lifecycle: Lifecycle
+    admission: Admission
+    decoding: Pool
+
+    async def answer(
+        self, request: Request, work: Callable[[Upload, Job], Coroutine[Any, Any, Response]]
+    ) -> Response:
+        """What `work` answers, given up when the deadline passes or the client leaves.
+
+        raises: Problem, Refused kin, NotReady, Draining, DeviceFailed, DeadlineExceeded, ClientGone, and what
+        `work` raises.
+        """
+        exchange: Exchange = request.state.exchange
+        self.lifecycle.check_accepting()
+        deadline = deadline_of(exchange, request.headers, self.settings.timeout_ms)
+        urgent = is_urgent(request.headers)
+        with self.lifecycle.accepted(), self.admission.request() as hold:
+            async with deadline.enforced():
+                upload = await self._upload(request, exchange, hold)
+                job = Job(upload.image, exchange, deadline, urgent, hold)
+                return await unless_gone(request.receive, work(upload, job))
+
+    async def _upload(self, request: Request, exchange: Exchange, hold: Hold) -> Upload:
+        content_type = request.headers.get("content-type", "")
+        max_image_bytes = self.settings.max_body_bytes
+        with exchange.during("receive"):
+            body = await read_body(
+                request.receive,
+                declared_bytes=_declared_bytes(request),
+                max_bytes=max_bytes_of(content_type, max_image_bytes),
+                timeout_s=self.settings.body_timeout_s,
+                on_bytes=lambda count: self.admission.keep(hold, count),
+            )
+            exchange.is_body_read = True
+            if len(body) <= PARSED_HERE_BYTES:
+                return parse_body(content_type, body, max_image_bytes)
+            return await self.decoding.run(parse_body, content_type, body, max_image_bytes)
+
+
+def _declared_bytes(request: Request) -> int | None:
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isascii() and declared.isdigit() else None

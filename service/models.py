@@ -1,0 +1,195 @@
+"""What is served: models by name, the default of each task, and how `/models` describes them."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from torch import Tensor
+
+from hrformer.checkpoints.manifest import MANIFEST, Entry, default_model, find, read_manifest
+from hrformer.engine.device import choose_device, choose_precision
+from hrformer.engine.predictor import ENGINES, load_engine
+from hrformer.engine.results import Person
+from hrformer.engine.segmentation import Canvas
+from hrformer.geometry.palettes import PALETTES, Palette
+from hrformer.geometry.skeletons import JOINTS, LIMBS
+from hrformer.images.decode import Picture
+from hrformer.modeling.config import PoseHeadConfig, SegmentationHeadConfig
+from service.problems import Problem
+from service.settings import Settings, SettingsError
+
+VERSION_DIGITS = 12  # of the weights' SHA-256, as the version of a model
+
+Boxes: TypeAlias = Sequence[tuple[float, float, float, float]]
+
+
+class PoseModel(Protocol):
+    """What the service needs of a pose model; `run` is called on the model thread, the rest on any."""
+
+    entry: Entry
+
+    def shrink(self, width: int, height: int, boxes: Boxes | None = None) -> int: ...
+    def prepare(self, picture: Picture, boxes: Boxes) -> tuple[Tensor, Tensor]: ...
+    def run(self, crops: Tensor, flip_test: bool = False) -> Tensor: ...
+    def finish(
+        self, keypoints: Tensor, matrices: Tensor, boxes: Boxes, scores: Sequence[float] | None = None
+    ) -> list[Person]: ...
+    def warm(self) -> None: ...
+
+
+class SegmentationModel(Protocol):
+    """What the service needs of a segmentation model, with the same rule."""
+
+    entry: Entry
+
+    def shrink(self, width: int, height: int) -> int: ...
+    def prepare(self, picture: Picture) -> Canvas: ...
+    def run(self, canvases: Tensor) -> Tensor: ...
+    def finish(self, logits: Tensor, canvas: Canvas) -> Tensor: ...
+    def warm(self) -> None: ...
+
+
+Model: TypeAlias = PoseModel | SegmentationModel
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model as it is served."""
+
+    model: Any  # PoseModel or SegmentationModel, by the entry's task
+    precision: str  # that it runs in
+
+    @property
+    def entry(self) -> Entry:
+        entry: Entry = self.model.entry
+        return entry
+
+    @property
+    def name(self) -> str:
+        return self.entry.name
+
+    @property
+    def version(self) -> str:
+        return self.entry.sha256[:VERSION_DIGITS]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers of an answer that the model made."""
+        return {"X-Model": self.name, "X-Model-Version": self.version}
+
+    @property
+    def palette(self) -> Palette:
+        """Names and colours of the classes of a segmentation model."""
+        head = self.entry.config.head
+        assert isinstance(head, SegmentationHeadConfig)
+        return PALETTES.get(self.entry.labels) or numbered_palette(head.classes)
+
+
+class Models:
+    """The models served. Filled once, when they are loaded and warm."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Served] = {}
+        self._defaults: dict[str, str] = {}
+
+    def fill(self, served: Iterable[Served], defaults: Iterable[str] = ()) -> None:
+        """defaults: names; a task without one takes its first model."""
+        self._by_name = {one.name: one for one in served}
+        named = [self._by_name[name] for name in defaults if name in self._by_name]
+        for one in [*reversed(self._by_name.values()), *named]:
+            self._defaults[one.entry.task] = one.name
+
+    def __iter__(self) -> Iterator[Served]:
+        return iter(self._by_name.values())
+
+    def __getitem__(self, name: str) -> Served:
+        """raises: Problem `unknown-model` with the nearest name."""
+        if name not in self._by_name:
+            near = difflib.get_close_matches(name, self._by_name, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(self._by_name) or 'none'}"
+            raise Problem("unknown-model", f"there is no model {name!r}: {hint}", field="model")
+        return self._by_name[name]
+
+    def choose(self, name: str | None, task: str) -> Served:
+        """The model of this name, or the default of the task. raises: Problem `unknown-model`."""
+        if name is None and task not in self._defaults:
+            raise Problem("unknown-model", f"no model for {task} is served; see /models", field="model")
+        served = self[name or self._defaults[task]]
+        if served.entry.task != task:
+            detail = f"model {served.name!r} is for {served.entry.task}, and this route needs one for {task}"
+            raise Problem("unknown-model", detail, field="model")
+        return served
+
+    def describe(self, served: Served) -> dict[str, Any]:
+        """What `/models/{name}` answers."""
+        entry = served.entry
+        return {
+            "name": entry.name,
+            "task": entry.task,
+            "is_default": self._defaults[entry.task] == entry.name,
+            "variant": entry.variant,
+            "description": entry.description,
+            "input_sizes": [{"width": width, "height": height} for height, width in entry.input_sizes],
+            "precision": served.precision,
+            "version": served.version,
+            "sha256": entry.sha256,
+            "metrics": dict(entry.metrics),
+        } | _labels(served)
+
+
+def load_models(settings: Settings) -> tuple[list[Served], list[str]]:
+    """The models that the settings name, not yet warm, and the names of the manifest's defaults.
+
+    raises: CheckpointError kin, SettingsError.
+    """
+    manifest = settings.weights / MANIFEST if settings.weights else None
+    entries = read_manifest(manifest)
+    chosen = [find(name, manifest) for name in settings.models] or [
+        entry for entry in entries.values() if entry.task in ENGINES
+    ]
+    served = [_load(entry, settings) for entry in chosen]
+    if not served:
+        raise SettingsError("the manifest has no model that can be served")
+    defaults = [default_model(task, manifest).name for task in ENGINES if _has_task(entries.values(), task)]
+    return served, defaults
+
+
+def numbered_palette(classes: int) -> Palette:
+    """Names and colours where only the number of classes is known; the colours are PASCAL VOC's."""
+    return tuple((f"class_{index}", _voc_colour(index)) for index in range(classes))
+
+
+def _load(entry: Entry, settings: Settings) -> Served:
+    head = entry.config.head
+    if isinstance(head, PoseHeadConfig) and head.joints != len(JOINTS):
+        raise SettingsError(
+            f"models: {entry.name} has {head.joints} joints; the service answers COCO's {len(JOINTS)}"
+        )
+    model = load_engine(entry, device=settings.device, precision=settings.precision)
+    dtype = choose_precision(settings.precision, choose_device(settings.device))
+    return Served(model, str(dtype).removeprefix("torch."))
+
+
+def _has_task(entries: Iterable[Entry], task: str) -> bool:
+    return any(entry.task == task for entry in entries)
+
+
+def _labels(served: Served) -> dict[str, Any]:
+    if served.entry.task == "pose":
+        return {"joints": list(JOINTS), "skeleton": [list(limb) for limb in LIMBS]}
+    classes = [
+        {"index": index, "name": name, "colour": list(colour)}
+        for index, (name, colour) in enumerate(served.palette)
+    ]
+    return {"classes": classes}
+
+
+def _voc_colour(index: int) -> tuple[int, int, int]:
+    red = green = blue = 0
+    for bit in range(7, -1, -1):
+        red |= (index & 1) << bit
+        green |= (index >> 1 & 1) << bit
+        blue |= (index >> 2 & 1) << bit
+        index >>= 3
+    return red, green, blue

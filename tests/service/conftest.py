@@ -1,0 +1,81 @@
+"""The real application over ASGI, and on real sockets, with stand-in models handed in at the front door."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from service.app import Parts, create_app
+from service.models import Model
+from service.settings import Settings
+from tests.service.echo_models import EchoPose, EchoSegmentation
+
+
+@dataclass
+class Running:
+    """A service that has started, and a client of it."""
+
+    client: httpx.AsyncClient
+    parts: Parts
+    pose: EchoPose
+    address: tuple[str, int] = ("", 0)
+
+    def metric(self, name: str, **labels: str) -> float:
+        self.parts.refresh_gauges()
+        return self.parts.metrics.registry.get_sample_value(f"hrformer_{name}", labels) or 0.0
+
+
+Start = Callable[..., AbstractAsyncContextManager[Running]]
+
+
+def echo_models() -> dict[str, Model]:
+    return {"echo-pose": EchoPose(), "echo-parsing": EchoSegmentation()}
+
+
+@asynccontextmanager
+async def in_process(models: Mapping[str, Model] | None = None, **settings: Any) -> AsyncIterator[Running]:
+    """The application over ASGI, ready."""
+    models = models or echo_models()
+    app = create_app(Settings(**settings), models)
+    parts: Parts = app.state.parts
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(app.router.lifespan_context(app))
+        transport = httpx.ASGITransport(app)
+        client = await stack.enter_async_context(
+            httpx.AsyncClient(transport=transport, base_url="http://service")
+        )
+        await asyncio.wait_for(parts.lifecycle.started.wait(), 30)
+        yield Running(client, parts, next(m for m in models.values() if isinstance(m, EchoPose)))
+
+
+@asynccontextmanager
+async def on_sockets(models: Mapping[str, Model] | None = None, **settings: Any) -> AsyncIterator[Running]:
+    """The application behind uvicorn on a free port of this process, ready."""
+    models = models or echo_models()
+    app = create_app(Settings(**settings), models)
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, http="httptools", ws="none", log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server._serve([listener]))
+    parts: Parts = app.state.parts
+    address = listener.getsockname()
+    try:
+        await asyncio.wait_for(parts.lifecycle.started.wait(), 30)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{address[1]}") as client:
+            yield Running(client, parts, next(m for m in models.values() if isinstance(m, EchoPose)), address)
+    finally:
+        server.should_exit = True
+        await serving
+
+
+@pytest.fixture(scope="session")
+async def service() -> AsyncIterator[Running]:
+    """One service for all tests that only ask and answer."""
+    async with in_process() as running:
+        yield running

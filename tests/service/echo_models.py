@@ -1,0 +1,117 @@
+"""Models whose answers are computed from the pixels they were given, so that a mix-up of pictures would show."""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from hrformer.checkpoints.manifest import Entry
+from hrformer.engine.results import Box, Person
+from hrformer.engine.segmentation import Canvas
+from hrformer.geometry.skeletons import JOINTS
+from hrformer.images.decode import Picture
+from hrformer.modeling.config import BackboneConfig, NetworkConfig, PoseHeadConfig, SegmentationHeadConfig
+
+BACKBONE = BackboneConfig(channels=(8, 16, 32, 64), heads=(1, 2, 4, 8), modules=(1, 1, 1))
+SIZE = (8, 6)  # (height, width) of a crop
+Boxes = Sequence[tuple[float, float, float, float]]
+
+
+
+
+def entry(name: str, task: str, labels: str, head: PoseHeadConfig | SegmentationHeadConfig) -> Entry:
+    return Entry(
+        name=name,
+        task=task,
+        variant="tiny",
+        file=Path("echo.safetensors"),
+        sha256="0123456789abcdef" * 4,
+        input_sizes=(SIZE,),
+        precision="float32",
+        config=NetworkConfig(BACKBONE, head),
+        labels=labels,
+        metrics={"AP": 0.5},
+        description="answers from the pixels",
+    )
+
+
+def mean_colour(pixels: Tensor) -> Tensor:
+    return pixels.float().mean(dim=(-2, -1))
+
+
+class EchoPose:
+    """x and y of every keypoint are the means of red and green in the box, the score that of blue.
+
+    before_run: called on the model thread before each batch; may block or raise.
+    """
+
+    def __init__(self, before_run: Callable[[Tensor], None] = lambda crops: None, name: str = "echo-pose") -> None:
+        self.entry = entry(name, "pose", "coco", PoseHeadConfig())
+        self.before_run = before_run
+        self.batch_sizes: list[int] = []
+        self.threads: set[str] = set()
+
+    def shrink(self, width: int, height: int, boxes: Boxes | None = None) -> int:
+        return 1
+
+    def prepare(self, picture: Picture, boxes: Boxes) -> tuple[Tensor, Tensor]:
+        pixels = torch.from_numpy(picture.pixels).permute(2, 0, 1)
+        crops = []
+        for x, y, width, height in boxes:
+            part = pixels[:, int(y) : int(y) + max(int(height), 1), int(x) : int(x) + max(int(width), 1)]
+            crops.append(mean_colour(part).round().to(torch.uint8)[:, None, None].expand(3, *SIZE))
+        return torch.stack(crops), torch.eye(2, 3).expand(len(boxes), 2, 3)
+
+    def run(self, crops: Tensor, flip_test: bool = False) -> Tensor:
+        self.threads.add(threading.current_thread().name)
+        self.before_run(crops)
+        self.batch_sizes.append(len(crops))
+        answers = mean_colour(crops)[:, None, :].repeat(1, len(JOINTS), 1)
+        answers[..., 2] /= 255
+        if flip_test:
+            answers[..., 0] += 1000
+        return answers
+
+    def finish(
+        self, keypoints: Tensor, matrices: Tensor, boxes: Boxes, scores: Sequence[float] | None = None
+    ) -> list[Person]:
+        return [
+            Person(Box(*box), float(person[0, 2]), person.numpy())
+            for box, person in zip(boxes, keypoints, strict=True)
+        ]
+
+    def warm(self) -> None:
+        pass
+
+
+class EchoSegmentation:
+    """The class of every pixel is a tenth of red in the picture's middle."""
+
+    def __init__(
+        self, before_run: Callable[[Tensor], None] = lambda canvases: None, name: str = "echo-parsing"
+    ) -> None:
+        self.entry = entry(name, "segmentation", "parsing", SegmentationHeadConfig(classes=10))
+        self.before_run = before_run
+        self.batch_sizes: list[int] = []
+
+    def shrink(self, width: int, height: int) -> int:
+        return 1
+
+    def prepare(self, picture: Picture) -> Canvas:
+        middle = torch.from_numpy(picture.pixels[picture.height // 2, picture.width // 2].copy())
+        size = SIZE if picture.height >= picture.width else SIZE[::-1]
+        return Canvas(middle[:, None, None].expand(3, *size), torch.eye(2, 3), picture.width, picture.height)
+
+    def run(self, canvases: Tensor) -> Tensor:
+        self.before_run(canvases)
+        self.batch_sizes.append(len(canvases))
+        reds = (mean_colour(canvases)[:, 0] / 10).long()
+        return torch.nn.functional.one_hot(reds, 10).float()[:, :, None, None].expand(-1, -1, 2, 2)
+
+    def finish(self, logits: Tensor, canvas: Canvas) -> Tensor:
+        return torch.full((canvas.height, canvas.width), int(logits[:, 0, 0].argmax()), dtype=torch.uint8)
+
+    def warm(self) -> None:
+        pass
