@@ -1,4 +1,4 @@
-"""People with keypoints in COCO's JSON format: `DIR/SPLIT.json` beside `DIR/images/`."""
+"""People with keypoints in COCO's JSON format."""
 
 import json
 from collections.abc import Mapping
@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hrformer.data.errors import BadDataset
-
-JOINTS = 17
+from hrformer.geometry.skeletons import JOINTS
 
 
 @dataclass(frozen=True)
@@ -27,34 +26,40 @@ class LabelledPerson:
     label: str  # where the labels come from, "" where the file does not say
 
 
-def annotation_file(directory: Path, split: str) -> Path:
-    """The file with the labels of a split: `SPLIT.json`, or COCO's own `annotations/person_keypoints_SPLIT.json`.
+def annotation_file(directory: Path, split: str) -> tuple[Path, Path]:
+    """The file with the labels of a split, and the folder that the names of its pictures start from.
 
-    raises: BadDataset if neither is there.
+    That is `SPLIT.json` and the set's own folder; or, as COCO is unpacked,
+    `annotations/person_keypoints_SPLIT.json` and `SPLIT/`, where the split may be followed by its year, 2017.
+    raises: BadDataset if there is no such file.
     """
-    candidates = [directory / f"{split}.json", directory / "annotations" / f"person_keypoints_{split}.json"]
-    for file in candidates:
+    layouts = {directory / f"{split}.json": directory}
+    for name in (split, f"{split}2017"):
+        layouts[directory / "annotations" / f"person_keypoints_{name}.json"] = directory / name
+    for file, pictures in layouts.items():
         if file.is_file():
-            return file
-    raise BadDataset(
-        f"no labels for {split!r} in {directory}; expected {candidates[0].name} or {candidates[1]}"
-    )
+            return file, pictures
+    expected = " or ".join(str(file.relative_to(directory)) for file in layouts)
+    raise BadDataset(f"no labels for {split!r} in {directory}; expected {expected}")
 
 
 def read_persons(directory: Path, split: str, *, min_joints: int = 1) -> list[LabelledPerson]:
-    """The people of a split with at least `min_joints` labelled joints, in the order of the file; crowds left out.
+    """The people of a split with at least `min_joints` labelled joints, in the order of the file.
 
-    raises: BadDataset if the file is missing, is no JSON, or an annotation is not in COCO's format.
+    Crowds are left out.
+    raises: BadDataset if the file is missing, is no JSON, has an annotation that is not in COCO's format, or
+        no person with so many joints.
     """
-    file = annotation_file(directory, split)
+    file, pictures = annotation_file(directory, split)
     content = _read_json(file)
-    images = {image["id"]: _image_path(directory, split, image["file_name"]) for image in content["images"]}
-    persons = [
-        _person(annotation, images, file)
-        for annotation in content["annotations"]
-        if not annotation.get("iscrowd") and "keypoints" in annotation
+    images = dict(_image(image, pictures, file) for image in content["images"])
+    people = [
+        _person(annotation, images, file) for annotation in content["annotations"] if _counts(annotation)
     ]
-    return [person for person in persons if (person.joints[:, 2] > 0).sum() >= min_joints]
+    chosen = [person for person in people if (person.joints[:, 2] > 0).sum() >= min_joints]
+    if not chosen:
+        raise BadDataset(f"{file} has no person with {min_joints} labelled joints or more")
+    return chosen
 
 
 def _read_json(file: Path) -> Mapping[str, Any]:
@@ -68,30 +73,42 @@ def _read_json(file: Path) -> Mapping[str, Any]:
     return content
 
 
-def _image_path(directory: Path, split: str, file_name: str) -> Path:
-    """Names are relative to the set's folder, or, in COCO's own layout, to the folder of the split."""
-    path = directory / file_name
-    return path if len(Path(file_name).parts) > 1 else directory / split / file_name
-
-
-def _person(annotation: Mapping[str, Any], images: Mapping[int, Path], file: Path) -> LabelledPerson:
-    where = f"{file}, annotation {annotation.get('id')}"
+def _image(image: Any, pictures: Path, file: Path) -> tuple[int, Path]:
     try:
-        joints = np.asarray(annotation["keypoints"], dtype=np.float32).reshape(JOINTS, 3)
+        return image["id"], pictures / image["file_name"]
+    except (KeyError, TypeError) as error:
+        raise BadDataset(f"{file} lists the picture {image!r}; expected `id` and `file_name`") from error
+
+
+def _counts(annotation: Any) -> bool:
+    """Whether the annotation is of one person with keypoints; what is no annotation at all is told later."""
+    return not isinstance(annotation, dict) or ("keypoints" in annotation and not annotation.get("iscrowd"))
+
+
+def _person(annotation: Any, images: Mapping[int, Path], file: Path) -> LabelledPerson:
+    where = f"{file}, annotation {annotation.get('id') if isinstance(annotation, dict) else annotation!r}"
+    try:
         x, y, width, height = map(float, annotation["bbox"])
         person = LabelledPerson(
             image=images[annotation["image_id"]],
             image_id=annotation["image_id"],
             annotation_id=annotation["id"],
             box=(x, y, width, height),
-            joints=joints,
+            joints=np.asarray(annotation["keypoints"], dtype=np.float32).reshape(len(JOINTS), 3),
             area=float(annotation.get("area", width * height)),
-            label=annotation.get("label", ""),
+            label=str(annotation.get("label", "")),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise BadDataset(f"{where} is not in COCO's keypoint format: {error!r}") from error
-    if not np.isfinite(joints).all() or not width > 0 or not height > 0:
-        raise BadDataset(
-            f"{where}: the box is {annotation['bbox']}; expected finite numbers and a positive size"
-        )
+    _check_numbers(person, where)
     return person
+
+
+def _check_numbers(person: LabelledPerson, where: str) -> None:
+    if not np.isfinite([*person.box, person.area]).all() or min(*person.box[2:], person.area) <= 0:
+        raise BadDataset(
+            f"{where}: the box is {list(person.box)}, the area {person.area:g}; "
+            "expected finite numbers, and a positive width, height and area"
+        )
+    if not np.isfinite(person.joints).all():
+        raise BadDataset(f"{where}: a keypoint is no finite number")

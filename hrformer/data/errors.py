@@ -2,4 +2,4 @@
 
 
 class BadDataset(ValueError):
-    """A file of a data set is missing or not in its format; the message names the file and what was expected."""
+    """A file of a data set is missing or not in its format; the message names it and what was expected."""

@@ -13,6 +13,8 @@ from PIL import Image
 from hrformer.data.errors import BadDataset
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+NO_LABEL = 255  # where classes.json does not say
+MAX_CLASSES = 254
 
 
 @dataclass(frozen=True)
@@ -44,29 +46,37 @@ def read_mask_folder(directory: Path, split: str) -> MaskFolder:
     if not listing.is_file():
         raise BadDataset(f"no list of pictures {listing}; expected one name a line, without suffix")
     images = directory / description.get("images", "images")
-    names = listing.read_text().split()
+    names = [line.strip() for line in listing.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if not names:
+        raise BadDataset(f"{listing} lists no picture; expected one name a line, without suffix")
+    ignore = description.get("ignore_index")
     return MaskFolder(
         classes=tuple(entry["name"] for entry in description["classes"]),
         background=description.get("background_index"),
-        ignore=description.get("ignore_index", 255),
+        ignore=NO_LABEL if ignore is None else ignore,
         samples=tuple(MaskSample(_image(images, name), _mask(directory, name)) for name in names),
     )
 
 
-def read_mask(file: Path, classes: int, ignore: int) -> npt.NDArray[np.uint8]:
+def read_mask(file: Path, classes: int, ignore: int, *, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
     """Class indices `(height, width)` uint8 of a palette or grey PNG.
 
-    raises: BadDataset if the file cannot be read, or a value is neither a class nor `ignore`.
+    size: (height, width) of its picture, upright.
+    raises: BadDataset if the file cannot be read, is of another size, or has a value that is neither a class
+        nor `ignore`.
     """
     try:
         with Image.open(file) as image:
-            if image.mode not in ("P", "L"):
-                raise BadDataset(
-                    f"{file} has mode {image.mode}; expected a palette or grey PNG of class indices"
-                )
-            indices = np.array(image)
-    except OSError as error:
+            mode, indices = image.mode, np.array(image)
+    except (OSError, SyntaxError) as error:  # Pillow says SyntaxError of a broken PNG
         raise BadDataset(f"{file} cannot be read as a picture") from error
+    if mode not in ("P", "L"):
+        raise BadDataset(f"{file} has mode {mode}; expected a palette or grey PNG of class indices")
+    if indices.shape != size:
+        raise BadDataset(
+            f"{file} is {indices.shape[1]}x{indices.shape[0]}, its picture {size[1]}x{size[0]}; "
+            "expected the same size"
+        )
     if bad := sorted(set(np.unique(indices).tolist()) - set(range(classes)) - {ignore}):
         raise BadDataset(
             f"{file} has the value {bad[0]}; expected 0 to {classes - 1}, or {ignore} for no label"
@@ -77,13 +87,16 @@ def read_mask(file: Path, classes: int, ignore: int) -> npt.NDArray[np.uint8]:
 def _read_classes(file: Path) -> Mapping[str, Any]:
     try:
         description: Mapping[str, Any] = json.loads(file.read_bytes())
+        indices = [entry.get("index", place) for place, entry in enumerate(description["classes"])]
         names = [entry["name"] for entry in description["classes"]]
     except FileNotFoundError as error:
         raise BadDataset(f"no {file}; expected the names of the classes") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadDataset(f"{file} is not a list of classes: {error!r}") from error
-    if not names:
-        raise BadDataset(f"{file} names no class")
+    if not 1 <= len(names) <= MAX_CLASSES:
+        raise BadDataset(f"{file} names {len(names)} classes; expected 1 to {MAX_CLASSES}")
+    if indices != list(range(len(names))):
+        raise BadDataset(f"{file} has the indices {indices}; expected 0, 1, 2… in this order")
     return description
 
 

@@ -19,19 +19,25 @@ ImageLike: TypeAlias = str | PathLike[str] | bytes | Image.Image | Pixels
 def as_picture(image: ImageLike, shrink: Callable[[int, int], int], limits: Limits) -> Picture:
     """The picture of a path, the bytes of a file, a PIL image or a uint8 array `(height, width, 3)`.
 
-    shrink: from width and height of the upright image, the largest reduction at which it may be decoded.
-    raises: ImageError kin for bytes that are no picture, OSError for a path that cannot be read, ValueError for an
-    array of another type or shape.
+    shrink: from width and height of the upright image, the largest reduction at which it may be decoded;
+        asked before anything is, whatever the image comes as, so that it may also refuse.
+    raises: ImageError kin for bytes that are no picture, OSError for a path that cannot be read, ValueError
+        for an array of another type or shape.
     """
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
             raise ValueError(
                 f"the image is {image.dtype} of shape {image.shape}; expected uint8 (height, width, 3)"
             )
-        return Picture(np.ascontiguousarray(image), width=image.shape[1], height=image.shape[0])
+        return _whole(np.ascontiguousarray(image), shrink)
     if isinstance(image, Image.Image):
-        pixels = rgb_pixels(ImageOps.exif_transpose(image))
-        return Picture(pixels, width=pixels.shape[1], height=pixels.shape[0])
+        return _whole(rgb_pixels(ImageOps.exif_transpose(image)), shrink)
     data = image if isinstance(image, bytes) else Path(image).read_bytes()
     header = read_header(data, limits)
     return decode(data, limits, shrink=shrink(header.width, header.height))
+
+
+def _whole(pixels: Pixels, shrink: Callable[[int, int], int]) -> Picture:
+    height, width = pixels.shape[:2]
+    shrink(width, height)
+    return Picture(pixels, width=width, height=height)

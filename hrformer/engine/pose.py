@@ -19,7 +19,7 @@ from hrformer.geometry.skeletons import FLIP_PAIRS
 from hrformer.images.decode import Picture
 from hrformer.modeling.network import Network
 
-Boxes = Sequence[tuple[float, float, float, float]]
+Boxes = Sequence[Sequence[float]]  # x, y, width, height each
 
 
 class BadBox(ValueError):
@@ -38,17 +38,24 @@ def whole_box(width: int, height: int) -> tuple[float, float, float, float]:
 def check_boxes(boxes: Boxes, width: int, height: int) -> None:
     """raises: BadBox if one is not finite, has no area, or no pixel of the image."""
     for index, box in enumerate(boxes):
-        if len(box) != 4 or not all(math.isfinite(value) for value in box):
-            raise BadBox(index, f"is {list(box)}; expected four finite numbers x, y, width, height")
+        if not _is_four_numbers(box):
+            raise BadBox(index, f"is {box!r}; expected four finite numbers x, y, width, height")
         x, y, wide, high = box
         if wide <= 0 or high <= 0:
             raise BadBox(index, f"is {wide:g} by {high:g} px; expected a positive width and height")
         if x >= width or y >= height or x + wide <= 0 or y + high <= 0:
             raise BadBox(
                 index,
-                f"lies outside the image: x from {x:g} to {x + wide:g}, y from {y:g} to {y + high:g}, but the image "
-                f"is {width} px wide and {height} px high; give boxes in pixels of the upright image",
+                f"lies outside the image: x from {x:g} to {x + wide:g}, y from {y:g} to {y + high:g}, "
+                f"but the image is {width} px wide and {height} px high; give boxes in its upright pixels",
             )
+
+
+def _is_four_numbers(box: Any) -> bool:
+    try:
+        return len(box) == 4 and all(math.isfinite(value) for value in box)
+    except (TypeError, OverflowError):
+        return False
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,10 @@ class PoseEngine:
         self.runner = Runner(network, entry.pixels, device=device, precision=precision)
 
     def __call__(self, crops: Tensor) -> Tensor:
-        """Heatmaps `(n, joints, h, w)` float32 of crops `(n, 3, height, width)`, uint8 or float32 RGB in 0..1."""
+        """Heatmaps `(n, joints, h, w)` float32 of crops `(n, 3, height, width)`.
+
+        crops: RGB, uint8 or float32 in 0..1.
+        """
         return self.heatmaps(crops)
 
     def shrink(self, width: int, height: int, boxes: Boxes | None = None) -> int:
@@ -95,20 +105,19 @@ class PoseEngine:
 
         width, height: of the upright image; boxes: None for the whole picture.
         """
-        clipped = clip_boxes(
-            torch.tensor(boxes or [whole_box(width, height)], dtype=torch.float32), width, height
-        )
+        shown = [whole_box(width, height)] if boxes is None or len(boxes) == 0 else boxes
+        clipped = clip_boxes(_rows(shown), width, height)
         _, extent = centre_scale(clipped, self.input_size, self.coding.padding)
         ratio = float((extent / torch.tensor(self.input_size[::-1])).min())
         return 1 << min(3, math.floor(math.log2(max(ratio, 1))))
 
     def prepare(self, picture: Picture, boxes: Boxes) -> tuple[Tensor, Tensor]:
-        """Crops `(n, 3, height, width)` uint8 and their matrices `(n, 2, 3)`, from pixels of the full upright image.
+        """Crops `(n, 3, height, width)` uint8, and matrices `(n, 2, 3)` from the full upright image to them.
 
         A box that leaves the image is clipped first.
         """
         shrink = picture.shrink
-        clipped = clip_boxes(torch.tensor(boxes, dtype=torch.float32), picture.width, picture.height)
+        clipped = clip_boxes(_rows(boxes), picture.width, picture.height)
         clipped[:, :2] += 0.5  # a pixel's centre is at an integer: halves are taken about its corner
         clipped /= shrink
         clipped[:, :2] -= 0.5
@@ -136,7 +145,10 @@ class PoseEngine:
 
     @torch.inference_mode()
     def run(self, crops: Tensor, flip_test: bool = False) -> Tensor:
-        """Keypoints `(n, joints, 3)` float32 on the CPU, x and y in crop pixels, of crops `(n, 3, height, width)` uint8."""
+        """Keypoints `(n, joints, 3)` float32 on the CPU: x and y in crop pixels, score.
+
+        crops: `(n, 3, height, width)` uint8. flip_test: decode the mean with the mirrored crop's heatmaps.
+        """
         heatmaps = self.heatmaps(crops, flip_test=flip_test)
         keypoints = decode_heatmaps(heatmaps, self.coding.refine, self.coding.kernel)
         size = (heatmaps.shape[2], heatmaps.shape[3])
@@ -145,7 +157,10 @@ class PoseEngine:
     def finish(
         self, keypoints: Tensor, matrices: Tensor, boxes: Boxes, scores: Sequence[float] | None = None
     ) -> list[Person]:
-        """People in the order of the boxes, with keypoints `(joints, 3)` in image pixels and scores in 0..1."""
+        """People in the order of the boxes, their keypoints in image pixels, their scores in 0..1.
+
+        keypoints, matrices: of `run` and `prepare`. scores: of the boxes, 1 where None.
+        """
         points = to_image(keypoints, matrices)
         points[..., 2].clamp_(0, 1)
         box_scores = torch.ones(len(boxes)) if scores is None else torch.tensor(scores)
@@ -158,3 +173,7 @@ class PoseEngine:
     def warm(self) -> None:
         """Runs once, so that the first request does not pay for what is set up lazily."""
         self.run(torch.zeros(1, 3, *self.input_size, dtype=torch.uint8))
+
+
+def _rows(boxes: Boxes) -> Tensor:
+    return torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)

@@ -1,19 +1,19 @@
 """The library's front door: a name → a predictor that answers for pictures as the service does."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias, overload
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from hrformer.checkpoints.load import load_network
 from hrformer.checkpoints.manifest import Entry, find
+from hrformer.engine.device import set_threads
 from hrformer.engine.picture import ImageLike, Pixels, as_picture
 from hrformer.engine.pose import Boxes, PoseEngine, check_boxes, whole_box
 from hrformer.engine.results import Person
-from hrformer.engine.segmentation import SegmentationEngine
+from hrformer.engine.segmentation import Canvas, SegmentationEngine
 from hrformer.images.decode import Limits
 
 Engine: TypeAlias = PoseEngine | SegmentationEngine
@@ -23,6 +23,7 @@ ENGINES: dict[str, type[PoseEngine] | type[SegmentationEngine]] = {
     "segmentation": SegmentationEngine,
 }
 MAX_CROPS = 64  # in one run of a pose network
+MAX_CANVASES = 8  # in one run of a segmentation network, whose maps are larger
 
 
 def load(
@@ -30,17 +31,19 @@ def load(
 ) -> "Predictor":
     """The model of this name in the manifest, or of this weight file, ready to answer.
 
-    device: "auto", "cpu", "cuda", "cuda:0"…; precision: "float32", "bfloat16", "float16" or "auto"; threads: of the
-    CPU, for the whole process; None leaves torch's choice.
-    raises: CheckpointError kin (ValueErrors) if there is no such model or its file is not what the manifest says.
+    device: "auto", "cpu", "cuda", "cuda:0"… precision: "float32", "bfloat16", "float16" or "auto".
+    threads: of the CPU, for the whole process; None leaves torch's choice.
+    raises: CheckpointError kin (ValueErrors) if there is no such model, or its file is not the manifest's.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
+    set_threads(threads)
     return Predictor(load_engine(find(name), device=device, precision=precision))
 
 
 def load_engine(entry: Entry, *, device: str = "auto", precision: str = "auto") -> Engine:
-    """The inference form of an entry's network, with its weights. raises: ValueError as `load`, or for a task without one."""
+    """The inference form of an entry's network, with its weights.
+
+    raises: ValueError as `load`, or if the model's task has no such form.
+    """
     if entry.task not in ENGINES:
         raise ValueError(f"model {entry.name!r} is for {entry.task}; expected one for {' or '.join(ENGINES)}")
     return ENGINES[entry.task](load_network(entry), entry, device=device, precision=precision)
@@ -70,9 +73,9 @@ class Predictor:
     ) -> list[Person] | list[list[Person]]:
         """People and their keypoints, in the order of the boxes.
 
-        boxes: `[x, y, width, height]` in pixels of the upright image; None takes the whole picture as one box.
+        boxes: `[x, y, width, height]` in pixels of the upright image; None takes the whole picture as one.
         A list of images takes a list of such lists, and gives a list, run together.
-        raises: ValueError for another kind of model, a box without a pixel of the image, or an unreadable image.
+        raises: ValueError for another kind of model, a box without a pixel of the image, an unreadable image.
         """
         if not isinstance(image, list):
             return self._poses([image], None if boxes is None else [boxes], flip_test)[0]  # type: ignore[list-item]
@@ -104,8 +107,8 @@ class Predictor:
         counts = [len(asked) for _, _, asked in prepared]
         if sum(counts) == 0:
             return [[] for _ in images]
-        chunks = torch.cat([crops for crops, _, _ in prepared]).split(MAX_CROPS)
-        keypoints = torch.cat([engine.run(chunk, flip_test) for chunk in chunks]).split(counts)
+        chunks = torch.split(torch.cat([crops for crops, _, _ in prepared]), MAX_CROPS)
+        keypoints = torch.split(torch.cat([engine.run(chunk, flip_test) for chunk in chunks]), counts)
         return [
             engine.finish(found, matrices, asked)
             for found, (_, matrices, asked) in zip(keypoints, prepared, strict=True)
@@ -115,9 +118,13 @@ class Predictor:
         self, engine: PoseEngine, image: ImageLike, boxes: Boxes | None
     ) -> tuple[Tensor, Tensor, Boxes]:
         """Crops, matrices and boxes of one image; None for the boxes takes the whole picture."""
-        picture = as_picture(image, lambda width, height: engine.shrink(width, height, boxes), self.limits)
+
+        def shrink(width: int, height: int) -> int:
+            check_boxes(() if boxes is None else boxes, width, height)
+            return engine.shrink(width, height, boxes)
+
+        picture = as_picture(image, shrink, self.limits)
         asked = [whole_box(picture.width, picture.height)] if boxes is None else boxes
-        check_boxes(asked, picture.width, picture.height)
         return *engine.prepare(picture, asked), asked
 
     def _masks(self, images: list[ImageLike]) -> list[Pixels]:
@@ -127,15 +134,20 @@ class Predictor:
                 f"model {engine.entry.name!r} is for {engine.entry.task}; expected one for segmentation"
             )
         canvases = [engine.prepare(as_picture(image, engine.shrink, self.limits)) for image in images]
-        logits: list[torch.Tensor | None] = [None] * len(images)
-        for size in engine.input_sizes:
-            rows = [i for i, canvas in enumerate(canvases) if tuple(canvas.pixels.shape[1:]) == size]
-            if rows:
-                answers = engine.run(torch.stack([canvases[i].pixels for i in rows]))
-                for row, answer in zip(rows, answers, strict=True):
-                    logits[row] = answer
-        return [
-            np.asarray(engine.finish(answer, canvas))
-            for answer, canvas in zip(logits, canvases, strict=True)
-            if answer is not None
-        ]
+        masks: dict[int, Pixels] = {}
+        for rows in _batches(canvases):
+            logits = engine.run(torch.stack([canvases[row].pixels for row in rows]))
+            masks |= {
+                row: engine.finish(answer, canvases[row]).numpy()
+                for row, answer in zip(rows, logits, strict=True)
+            }
+        return [masks[row] for row in range(len(images))]
+
+
+def _batches(canvases: Sequence[Canvas]) -> Iterator[list[int]]:
+    """Indices of canvases that are run together: of one size, and not too many."""
+    by_size: dict[tuple[int, ...], list[int]] = {}
+    for index, canvas in enumerate(canvases):
+        by_size.setdefault(tuple(canvas.pixels.shape), []).append(index)
+    for rows in by_size.values():
+        yield from (rows[start : start + MAX_CANVASES] for start in range(0, len(rows), MAX_CANVASES))

@@ -1,4 +1,4 @@
-"""The class of every pixel: picture → one canvas of a fixed size → logits → class map at the picture's size."""
+"""The class of every pixel: picture → canvas of a fixed size → logits → class map at the picture's size."""
 
 import math
 from dataclasses import dataclass
@@ -40,7 +40,10 @@ class SegmentationEngine:
         self.runner = Runner(network, entry.pixels, device=device, precision=precision)
 
     def __call__(self, canvases: Tensor) -> Tensor:
-        """Logits `(n, classes, h, w)` float32 of `(n, 3, height, width)` canvases, uint8 or float32 RGB in 0..1."""
+        """Logits `(n, classes, h, w)` float32 of canvases `(n, 3, height, width)`.
+
+        canvases: RGB, uint8 or float32 in 0..1.
+        """
         return self.run(canvases)
 
     def size_for(self, width: int, height: int) -> Size:
@@ -60,19 +63,21 @@ class SegmentationEngine:
         height, width = picture.pixels.shape[:2]
         size = self.size_for(picture.width, picture.height)
         image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
-        whole = torch.tensor(
-            [[-0.5, -0.5, width, height]]
-        )  # from the edge of the first pixel to that of the last
+        # From the edge of the first pixel to that of the last: pixel centres lie at integers.
+        whole = torch.tensor([[-0.5, -0.5, width, height]])
         pixels, matrices = crop_boxes(image, whole, size, padding=1.0, udp=True)
         matrix = matrices[0].clone()
-        # A picture decoded at 1/shrink: its pixel i covers the full picture's around (i + 0.5) * shrink - 0.5.
+        # Decoded at 1/shrink, pixel i lies about (i + 0.5) * shrink - 0.5 of the full picture.
         linear = matrix[:, :2] / picture.shrink
         shift = matrix[:, 2] + matrix[:, :2].sum(-1) * (0.5 / picture.shrink - 0.5)
         return Canvas(pixels[0], torch.cat([linear, shift[:, None]], dim=1), picture.width, picture.height)
 
     @torch.inference_mode()
     def run(self, canvases: Tensor) -> Tensor:
-        """Logits `(n, classes, height / 4, width / 4)` float32 on the CPU of `(n, 3, height, width)` uint8 canvases."""
+        """Logits `(n, classes, height / 4, width / 4)` float32 on the CPU.
+
+        canvases: `(n, 3, height, width)` uint8.
+        """
         network = self.runner.network
         with self.runner.autocast():
             _, logits = network.head.logits(network.backbone(self.runner.normalise(canvases)))  # type: ignore[operator]

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,15 @@ import numpy.typing as npt
 import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+from torch import Tensor
 
 from hrformer.data.coco import LabelledPerson
-from hrformer.engine.pose import PoseEngine
+from hrformer.data.errors import BadDataset
+from hrformer.data.pictures import read_picture
+from hrformer.engine.pose import BadBox, PoseEngine, check_boxes
 from hrformer.engine.results import Person
 from hrformer.geometry.similarity import oks
 from hrformer.geometry.skeletons import JOINTS
-from hrformer.images.decode import decode
 
 STATS = ("AP", "AP50", "AP75", "AP_medium", "AP_large", "AR", "AR50", "AR75", "AR_medium", "AR_large")
 
@@ -26,28 +28,24 @@ STATS = ("AP", "AP50", "AP75", "AP_medium", "AP_large", "AR", "AR50", "AR75", "A
 class PoseFigures:
     """Figures over a set; shares from 0 to 1."""
 
-    mean_oks: float
-    by_label: dict[str, float]  # mean OKS of the persons whose labels come from each source
-    coco: dict[
-        str, float
-    ]  # COCO's ten, from `STATS`; the boxes are given, so AP is above that with found ones
     persons: int
+    mean_oks: float
+    mean_oks_by_label: dict[str, float]  # of the persons whose labels come from each source
+    coco: dict[str, float]  # COCO's ten, `STATS`, with the boxes given; -1 where no person is of that size
 
 
 def predict_persons(
     engine: PoseEngine, persons: Sequence[LabelledPerson], *, flip_test: bool = False, batch_size: int = 32
-) -> list[Person]:
-    """The engine's answer for each labelled person, given the box; in their order."""
-    people: list[Person] = []
+) -> Iterator[Person]:
+    """The engine's answer for each labelled person, given the box; in their order, as they are found.
+
+    raises: BadDataset, naming the file, if a picture is missing or broken, or its person's box outside of it.
+    """
     for start in range(0, len(persons), batch_size):
         part = persons[start : start + batch_size]
-        prepared = [
-            engine.prepare(decode(person.image.read_bytes(), shrink=1), [person.box]) for person in part
-        ]
-        keypoints = engine.run(torch.cat([crops for crops, _ in prepared]), flip_test)
-        matrices = torch.cat([matrices for _, matrices in prepared])
-        people += engine.finish(keypoints, matrices, [person.box for person in part])
-    return people
+        crops, matrices = zip(*(_crop(engine, person) for person in part), strict=True)
+        keypoints = engine.run(torch.cat(crops), flip_test)
+        yield from engine.finish(keypoints, torch.cat(matrices), [person.box for person in part])
 
 
 def pose_figures(people: Sequence[Person], persons: Sequence[LabelledPerson]) -> PoseFigures:
@@ -55,7 +53,7 @@ def pose_figures(people: Sequence[Person], persons: Sequence[LabelledPerson]) ->
     similarity = np.array([_oks(answer, truth) for answer, truth in zip(people, persons, strict=True)])
     labels = np.array([person.label.split("+")[0] for person in persons])
     by_label = {str(label): float(similarity[labels == label].mean()) for label in sorted(set(labels))}
-    return PoseFigures(float(similarity.mean()), by_label, coco_figures(people, persons), len(persons))
+    return PoseFigures(len(persons), float(similarity.mean()), by_label, coco_figures(people, persons))
 
 
 def coco_figures(people: Sequence[Person], persons: Sequence[LabelledPerson]) -> dict[str, float]:
@@ -83,7 +81,7 @@ def coco_figures(people: Sequence[Person], persons: Sequence[LabelledPerson]) ->
 
 
 def coco_stats(truths: Iterable[dict[str, Any]], found: Iterable[dict[str, Any]]) -> npt.NDArray[np.float64]:
-    """The ten figures `STATS` of keypoint detections against labels, both as dictionaries in COCO's format."""
+    """The ten figures `STATS` of keypoint detections against labels, both as COCO's dictionaries."""
     truths = [{"iscrowd": 0, "category_id": 1, **truth} for truth in truths]
     images = sorted({truth["image_id"] for truth in truths})
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
@@ -101,6 +99,19 @@ def coco_stats(truths: Iterable[dict[str, Any]], found: Iterable[dict[str, Any]]
         evaluation.accumulate()
         evaluation.summarize()
     return np.asarray(evaluation.stats)
+
+
+def _crop(engine: PoseEngine, person: LabelledPerson) -> tuple[Tensor, Tensor]:
+    """Crop and matrix of a person, cut as the predictor and the service do."""
+
+    def shrink(width: int, height: int) -> int:
+        check_boxes([person.box], width, height)
+        return engine.shrink(width, height, [person.box])
+
+    try:
+        return engine.prepare(read_picture(person.image, shrink), [person.box])
+    except BadBox as error:
+        raise BadDataset(f"{person.image}, annotation {person.annotation_id}: {error}") from error
 
 
 def _oks(answer: Person, truth: LabelledPerson) -> float:

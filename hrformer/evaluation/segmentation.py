@@ -1,26 +1,26 @@
 """How good class maps are: IoU of each class, their mean, pixel accuracy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from hrformer.data.mask_folder import MaskFolder, MaskSample, read_mask
+from hrformer.data.pictures import read_picture
 from hrformer.engine.segmentation import SegmentationEngine
-from hrformer.images.decode import decode
 
 
 @dataclass(frozen=True)
 class SegmentationFigures:
     """Figures from one confusion matrix over a whole set; shares from 0 to 1."""
 
+    pictures: int
     mean_iou: float
     iou: dict[str, float]  # by class; NaN for one that neither labels nor answers have
     pixel_accuracy: float
     mean_class_accuracy: float
     foreground_iou: float  # every class but the background as one; NaN where there is no background
-    pictures: int
 
 
 def confusion(labels: Tensor, answers: Tensor, classes: int, ignore: int) -> Tensor:
@@ -35,24 +35,27 @@ def confusion(labels: Tensor, answers: Tensor, classes: int, ignore: int) -> Ten
 
 def segment_sample(engine: SegmentationEngine, sample: MaskSample) -> Tensor:
     """The engine's class map `(height, width)` uint8 for a labelled picture."""
-    canvas = engine.prepare(decode(sample.image.read_bytes()))
+    canvas = engine.prepare(read_picture(sample.image, engine.shrink))
     return engine.finish(engine.run(canvas.pixels[None])[0], canvas)
 
 
-def evaluate_masks(engine: SegmentationEngine, folder: MaskFolder) -> SegmentationFigures:
-    """Figures of an engine over a split, at the full size of each picture."""
+def confusions(engine: SegmentationEngine, folder: MaskFolder) -> Iterator[Tensor]:
+    """The confusion matrix of each picture of a split at its full size, as it is found.
+
+    raises: BadDataset, naming the file, if a picture or mask is missing or broken, or their sizes differ.
+    """
     classes = len(folder.classes)
-    total = torch.zeros(classes, classes, dtype=torch.int64)
     for sample in folder.samples:
-        labels = torch.from_numpy(read_mask(sample.mask, classes, folder.ignore))
-        total += confusion(labels, segment_sample(engine, sample), classes, folder.ignore)
-    return figures(total, folder.classes, folder.background, len(folder.samples))
+        answers = segment_sample(engine, sample)
+        size = (answers.shape[0], answers.shape[1])
+        labels = torch.from_numpy(read_mask(sample.mask, classes, folder.ignore, size=size))
+        yield confusion(labels, answers, classes, folder.ignore)
 
 
-def figures(
+def segmentation_figures(
     matrix: Tensor, classes: Sequence[str], background: int | None, pictures: int
 ) -> SegmentationFigures:
-    """All figures of a confusion matrix `(classes, classes)`."""
+    """All figures of a confusion matrix `(classes, classes)` over so many pictures."""
     counts = matrix.double()
     right, labelled, answered = counts.diagonal(), counts.sum(1), counts.sum(0)
     iou = right / (labelled + answered - right)
@@ -63,10 +66,10 @@ def figures(
         wrong = labelled[background] + answered[background] - 2 * correct_background
         foreground = float((union - wrong) / union)
     return SegmentationFigures(
+        pictures=pictures,
         mean_iou=float(iou.nanmean()),
         iou=dict(zip(classes, iou.tolist(), strict=True)),
         pixel_accuracy=float(right.sum() / counts.sum()),
         mean_class_accuracy=float((right / labelled).nanmean()),
         foreground_iou=foreground,
-        pictures=pictures,
     )

@@ -3,20 +3,20 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from hrformer.data.coco import LabelledPerson
-from hrformer.data.errors import BadDataset
 from hrformer.data.mask_folder import MaskFolder, MaskSample, read_mask
-from hrformer.images.decode import Limits, decode
-from hrformer.images.errors import ImageError
+from hrformer.data.pictures import read_picture
 
-LIMITS = Limits(min_side_px=1)
+READ_AHEAD = 16  # pictures for each thread: more would only fill the memory
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -40,17 +40,6 @@ class MaskCache:
     sizes: Tensor  # (n, 2) float32: width and height of the picture on its canvas
 
 
-def read_picture(file: Path) -> Tensor:
-    """`(3, height, width)` uint8. raises: BadDataset, naming the file, if it is missing or broken."""
-    try:
-        pixels = decode(file.read_bytes(), LIMITS).pixels
-    except OSError as error:
-        raise BadDataset(f"{file} cannot be read: {error.strerror}") from error
-    except ImageError as error:
-        raise BadDataset(f"{file}: {error}") from error
-    return torch.from_numpy(pixels).permute(2, 0, 1)
-
-
 def cache_persons(persons: Sequence[LabelledPerson], side_px: int, *, workers: int = 2) -> PoseCache:
     """Reads the pictures of the people; those with a side over `side_px` are made smaller.
 
@@ -59,8 +48,8 @@ def cache_persons(persons: Sequence[LabelledPerson], side_px: int, *, workers: i
     canvases = torch.zeros(len(persons), 3, side_px, side_px, dtype=torch.uint8)
     boxes = torch.tensor([person.box for person in persons], dtype=torch.float32)
     joints = torch.stack([torch.from_numpy(person.joints) for person in persons])
-    for index, picture in enumerate(in_order(lambda p: read_picture(p.image), persons, workers)):
-        scale = _place(picture, canvases[index])
+    for index, pixels in enumerate(in_order(lambda p: read_picture(p.image).pixels, persons, workers)):
+        scale = _place(_planes(pixels), canvases[index])
         boxes[index, :2] = (boxes[index, :2] + 0.5) * scale - 0.5
         boxes[index, 2:] *= scale
         joints[index, :, :2] = (joints[index, :, :2] + 0.5) * scale - 0.5
@@ -87,13 +76,13 @@ def cache_masks(folder: MaskFolder, side_px: int, *, workers: int = 2) -> MaskCa
 
 def _read_pair(sample: MaskSample, folder: MaskFolder) -> tuple[Tensor, Tensor]:
     picture = read_picture(sample.image)
-    mask = torch.from_numpy(read_mask(sample.mask, len(folder.classes), folder.ignore))
-    if mask.shape != picture.shape[1:]:
-        raise BadDataset(
-            f"{sample.mask} is {mask.shape[1]}x{mask.shape[0]}, its picture "
-            f"{picture.shape[2]}x{picture.shape[1]}; expected the same size"
-        )
-    return picture, torch.where(mask == folder.ignore, torch.zeros_like(mask), mask + 1)
+    size = (picture.height, picture.width)
+    mask = torch.from_numpy(read_mask(sample.mask, len(folder.classes), folder.ignore, size=size))
+    return _planes(picture.pixels), torch.where(mask == folder.ignore, torch.zeros_like(mask), mask + 1)
+
+
+def _planes(pixels: npt.NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 def _place(picture: Tensor, canvas: Tensor) -> float:
@@ -116,5 +105,7 @@ def _resize_labels(mask: Tensor, height: int, width: int) -> Tensor:
 
 def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
     """Results in the order of the items, made by a few threads."""
+    remaining = iter(items)
     with ThreadPoolExecutor(workers) as pool:
-        yield from pool.map(function, items)
+        while part := list(islice(remaining, READ_AHEAD * workers)):
+            yield from pool.map(function, part)

@@ -12,7 +12,7 @@ PAPER = (250, 250, 250)
 
 
 def contact_sheet(pictures: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
-    """Pictures `(height, width, 3)` of any sizes, each fitted into a square cell, in rows: `(height, width, 3)`."""
+    """Pictures `(height, width, 3)` uint8 of any sizes, each fitted into a square cell, in rows."""
     rows = -(-len(pictures) // COLUMNS)
     sheet = Image.new("RGB", (min(COLUMNS, len(pictures)) * CELL_PX, rows * CELL_PX), PAPER)
     for index, pixels in enumerate(pictures):

@@ -10,7 +10,7 @@ from hrformer.modeling.network import Network
 class AveragedNetwork:
     """Exponential moving average of a network's parameters and buffers.
 
-    The decay rises with the steps, `min(decay, (1 + n) / (10 + n))`, so that the fresh weights are soon forgotten.
+    The decay rises with the steps, `min(decay, (1 + n) / (10 + n))`: fresh weights are soon forgotten.
     """
 
     def __init__(self, network: Network, decay: float) -> None:

@@ -24,9 +24,9 @@ def ohem_cross_entropy(
 ) -> Tensor:
     """Mean cross entropy over the hard pixels: those whose true class has a low probability, a scalar.
 
-    logits: `(n, classes, h, w)`; labels: `(n, h, w)` int64. A pixel is hard when its probability is below the larger
-    of `threshold` and the `min_kept`-th smallest of the batch (OHEM, arXiv:1604.03540). The first pixel of the batch
-    always counts as labelled, which keeps a batch without labels from being empty.
+    logits: `(n, classes, h, w)`; labels: `(n, h, w)` int64. A pixel is hard when its probability is below the
+    larger of `threshold` and the `min_kept`-th smallest of the batch (OHEM, arXiv:1604.03540). The first
+    pixel of the batch always counts as labelled, which keeps a batch without labels from being empty.
     """
     losses = F.cross_entropy(logits, labels, class_weights, ignore_index=ignore, reduction="none").flatten()
     labelled = (labels != ignore).flatten()
@@ -49,7 +49,10 @@ def segmentation_loss(
     class_weights: Tensor | None = None,
     ignore: int = -1,
 ) -> Tensor:
-    """OHEM on the final logits plus the weighted cross entropy of the auxiliary ones, a scalar (arXiv:1909.11065)."""
+    """OHEM on the final logits plus the weighted cross entropy of the auxiliary ones, a scalar.
+
+    auxiliary, final: `(n, classes, h, w)`; labels: `(n, h, w)` int64 (OCR, arXiv:1909.11065).
+    """
     hard = ohem_cross_entropy(
         final, labels, threshold=threshold, min_kept=min_kept, class_weights=class_weights, ignore=ignore
     )

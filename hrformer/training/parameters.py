@@ -11,7 +11,8 @@ def adamw(
 
     decay_vectors: whether norms and biases decay too, as in the paper's pose recipe; not so in the others.
     """
-    decayed, kept = [], []
+    decayed: list[nn.Parameter] = []
+    kept: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         spared = name.endswith("bias_table") or (parameter.dim() == 1 and not decay_vectors)
         (kept if spared else decayed).append(parameter)

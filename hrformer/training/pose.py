@@ -11,14 +11,15 @@ from torch import Tensor
 from hrformer.checkpoints.configuration import variant_of
 from hrformer.checkpoints.manifest import Entry
 from hrformer.data.coco import read_persons
+from hrformer.data.pictures import read_picture
 from hrformer.engine.pose import PoseCoding, PoseEngine
 from hrformer.evaluation.pose import pose_figures, predict_persons
 from hrformer.geometry.crop import transform, warp
 from hrformer.geometry.heatmaps import target_heatmaps
 from hrformer.geometry.keypoints import mirrored_order
-from hrformer.geometry.skeletons import FLIP_PAIRS
-from hrformer.images.decode import decode
+from hrformer.geometry.skeletons import FLIP_PAIRS, JOINTS
 from hrformer.images.draw import draw_people
+from hrformer.modeling.config import PoseHeadConfig
 from hrformer.modeling.network import Network
 from hrformer.training.augmentation.colour import erase, vary_colour
 from hrformer.training.augmentation.geometric import Draw, mirror_matrices, pose_matrices
@@ -35,6 +36,8 @@ class PoseTask:
     """People in memory; crops are cut, turned and coloured on the device, a batch at a time."""
 
     def __init__(self, directory: Path, recipe: PoseRecipe, device: torch.device) -> None:
+        if recipe.network.head != PoseHeadConfig(len(JOINTS)):
+            raise ValueError(f"the network's head is {recipe.network.head}; expected {len(JOINTS)} joints")
         self.recipe, self.device = recipe, device
         self.cache = cache_persons(read_persons(directory, "train", min_joints=MIN_JOINTS), recipe.canvas_px)
         self.validation = read_persons(directory, "val")
@@ -75,9 +78,10 @@ class PoseTask:
         return heatmap_loss(outputs.float(), heatmaps, joint_weights)
 
     def evaluate(self, network: Network) -> dict[str, float]:
-        """Mean OKS over all and by source of the labels, and COCO's figures; boxes given, without flip test."""
-        figures = pose_figures(predict_persons(self._engine(network), self.validation), self.validation)
-        by_label = {f"mean_oks_{label}": value for label, value in figures.by_label.items() if label}
+        """Mean OKS over all and by source of the labels, and COCO's figures; boxes given, no flip test."""
+        people = list(predict_persons(self._engine(network), self.validation))
+        figures = pose_figures(people, self.validation)
+        by_label = {f"mean_oks_{label}": value for label, value in figures.mean_oks_by_label.items() if label}
         return {"mean_oks": figures.mean_oks, **by_label, **figures.coco}
 
     def samples(self, network: Network) -> npt.NDArray[np.uint8]:
@@ -85,10 +89,9 @@ class PoseTask:
         step = max(1, len(self.validation) // SHOWN)
         shown = self.validation[::step][:SHOWN]
         people = predict_persons(self._engine(network), shown)
-        pictures = [decode(person.image.read_bytes()).pixels for person in shown]
-        return contact_sheet(
-            [draw_people(*pair) for pair in zip(pictures, [[p] for p in people], strict=True)]
-        )
+        pictures = [read_picture(person.image).pixels for person in shown]
+        drawn = [draw_people(picture, [found]) for picture, found in zip(pictures, people, strict=True)]
+        return contact_sheet(drawn)
 
     def entry(self, name: str, figures: dict[str, float]) -> Entry:
         recipe = self.recipe

@@ -1,9 +1,11 @@
 """What a run tells: a bar on a terminal, a line of JSON for each report in `metrics.jsonl`."""
 
 import json
+import math
 import sys
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -29,7 +31,7 @@ class Report:
         )
         self.task = self.bar.add_task("starting", total=1.0)
 
-    def __enter__(self) -> "Report":
+    def __enter__(self) -> Self:
         self.bar.start()
         return self
 
@@ -57,5 +59,6 @@ class Report:
         self.console.print(text, highlight=False, soft_wrap=True)
 
     def _write(self, values: dict[str, float]) -> None:
-        self.lines.write(json.dumps(values) + "\n")
+        known = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        self.lines.write(json.dumps(known) + "\n")
         self.lines.flush()

@@ -1,6 +1,6 @@
 """Everything that makes a training run what it is, as values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hrformer.modeling.config import NetworkConfig
 from hrformer.training.augmentation.geometric import MaskAugmentation, PoseAugmentation
@@ -26,6 +26,18 @@ class Recipe:
     log_every_steps: int = 50
     validate_every_minutes: float = 10.0  # and at the end; the state is saved then too
 
+    def __post_init__(self) -> None:
+        """raises: ValueError if a field is out of its range."""
+        for name in ("canvas_px", "steps", "batch_size", "log_every_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected 1 or more")
+        for name in ("learning_rate", "clip_norm"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected more than 0")
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay is {self.ema_decay}; expected 0 to below 1")
+        _check_size("input_size", self.input_size)
+
 
 @dataclass(frozen=True)
 class PoseRecipe(Recipe):
@@ -34,7 +46,7 @@ class PoseRecipe(Recipe):
     sigma: float = 2.0  # of the target Gaussians, heatmap px
     kernel: int = 11  # px of the blur when heatmaps are read
     padding: float = 1.25  # crop over box
-    augmentation: PoseAugmentation = PoseAugmentation()
+    augmentation: PoseAugmentation = field(default_factory=PoseAugmentation)
 
 
 @dataclass(frozen=True)
@@ -45,4 +57,16 @@ class MaskRecipe(Recipe):
     threshold: float = 0.9  # a pixel is hard when its class has a smaller probability (OHEM)
     min_kept: float = 0.1  # share of the pixels that counts as hard at least
     auxiliary_weight: float = 0.4
-    augmentation: MaskAugmentation = MaskAugmentation()
+    augmentation: MaskAugmentation = field(default_factory=MaskAugmentation)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.input_sizes:
+            raise ValueError("input_sizes is empty; expected one (height, width) or more")
+        for size in self.input_sizes:
+            _check_size("input_sizes", size)
+
+
+def _check_size(name: str, size: tuple[int, ...]) -> None:
+    if len(size) != 2 or any(type(side) is not int or side < 32 or side % 4 for side in size):
+        raise ValueError(f"{name} has {size!r}; expected (height, width) in multiples of 4 from 32 px on")

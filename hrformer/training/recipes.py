@@ -32,7 +32,8 @@ def tiny_pose() -> PoseRecipe:
 def tiny_pose_large() -> PoseRecipe:
     """The same at 192×144, started from its weights.
 
-    hrformer train tiny-pose-large --data DIR --from runs/tiny-pose/model.safetensors --output runs/tiny-pose-large
+    hrformer train tiny-pose-large --data DIR --output runs/tiny-pose-large
+        --from runs/tiny-pose/model.safetensors
     """
     return replace(
         tiny_pose(),
@@ -48,7 +49,8 @@ def tiny_pose_large() -> PoseRecipe:
 def tiny_parsing() -> MaskRecipe:
     """HRFormer-T with a light OCR head (96 channels), people and clothing in 10 classes, 224×160.
 
-    hrformer train tiny-parsing --data DIR --from runs/tiny-pose/model.safetensors --output runs/tiny-parsing --minutes 60
+    hrformer train tiny-parsing --data DIR --output runs/tiny-parsing --minutes 60
+        --from runs/tiny-pose/model.safetensors
     """
     network = segmentation(tiny(), classes=10)
     head = SegmentationHeadConfig(classes=10, channels=96, key_channels=48)

@@ -1,5 +1,6 @@
 """Training a network to name the class of every pixel."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,15 @@ from torch import Tensor
 
 from hrformer.checkpoints.configuration import variant_of
 from hrformer.checkpoints.manifest import Entry
+from hrformer.data.errors import BadDataset
 from hrformer.data.mask_folder import read_mask_folder
+from hrformer.data.pictures import read_picture
 from hrformer.engine.segmentation import SegmentationEngine
-from hrformer.evaluation.segmentation import evaluate_masks, segment_sample
+from hrformer.evaluation.segmentation import confusions, segment_sample, segmentation_figures
 from hrformer.geometry.crop import warp
 from hrformer.geometry.palettes import PALETTES
-from hrformer.images.decode import decode
 from hrformer.images.draw import draw_mask
+from hrformer.modeling.config import SegmentationHeadConfig
 from hrformer.modeling.network import Network
 from hrformer.training.augmentation.colour import vary_colour
 from hrformer.training.augmentation.geometric import Draw, mask_matrices, mirror_matrices
@@ -33,14 +36,11 @@ class SegmentationTask:
 
     def __init__(self, directory: Path, recipe: MaskRecipe, device: torch.device) -> None:
         self.recipe, self.device = recipe, device
-        self.cache = cache_masks(read_mask_folder(directory, "train"), recipe.canvas_px)
         self.validation = read_mask_folder(directory, "val")
+        self.palette_name = _palette_name(self.validation.classes, directory)
+        _check_head(recipe, len(self.validation.classes))
+        self.cache = cache_masks(read_mask_folder(directory, "train"), recipe.canvas_px)
         self.size = len(self.cache.labels)
-        self.palette_name, self.palette = next(
-            (name, palette)
-            for name, palette in PALETTES.items()
-            if tuple(label for label, _ in palette) == self.validation.classes
-        )
 
     def batch(self, indices: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Crops uint8, and labels `(n, height, width)` int64, -1 where there is none."""
@@ -72,24 +72,31 @@ class SegmentationTask:
         )
 
     def evaluate(self, network: Network) -> dict[str, float]:
-        """Mean IoU, pixel accuracy and the IoU of each class, at the full size of the pictures."""
-        figures = evaluate_masks(self._engine(network), self.validation)
-        return {
+        """Mean IoU, pixel accuracy and the IoU of each class, at the full size of the pictures.
+
+        What has no value is left out: the IoU of a class that nothing shows, the foreground's if all is such.
+        """
+        folder = self.validation
+        total = torch.stack(list(confusions(self._engine(network), folder))).sum(dim=0)
+        figures = segmentation_figures(total, folder.classes, folder.background, len(folder.samples))
+        values = {
             "mean_iou": figures.mean_iou,
             "pixel_accuracy": figures.pixel_accuracy,
             "mean_class_accuracy": figures.mean_class_accuracy,
             "foreground_iou": figures.foreground_iou,
             **{f"iou_{name}": value for name, value in figures.iou.items()},
         }
+        return {name: value for name, value in values.items() if not math.isnan(value)}
 
     def samples(self, network: Network) -> npt.NDArray[np.uint8]:
         """Masks over pictures spread over the validation split."""
         engine = self._engine(network)
         step = max(1, len(self.validation.samples) // SHOWN)
         shown = self.validation.samples[::step][:SHOWN]
-        pictures = [decode(sample.image.read_bytes()).pixels for sample in shown]
+        pictures = [read_picture(sample.image).pixels for sample in shown]
         maps = [segment_sample(engine, sample).numpy() for sample in shown]
-        return contact_sheet([draw_mask(p, m, self.palette) for p, m in zip(pictures, maps, strict=True)])
+        palette = PALETTES[self.palette_name]
+        return contact_sheet([draw_mask(p, m, palette) for p, m in zip(pictures, maps, strict=True)])
 
     def entry(self, name: str, figures: dict[str, float]) -> Entry:
         return Entry(
@@ -107,3 +114,21 @@ class SegmentationTask:
 
     def _engine(self, network: Network) -> SegmentationEngine:
         return SegmentationEngine(network, self.entry("", {}), device=str(self.device), precision="float32")
+
+
+def _palette_name(classes: tuple[str, ...], directory: Path) -> str:
+    """The palette that has these classes. raises: BadDataset if there is none."""
+    for name, palette in PALETTES.items():
+        if tuple(label for label, _ in palette) == classes:
+            return name
+    raise BadDataset(
+        f"{directory} has the classes {', '.join(classes)}; expected those of {', '.join(PALETTES)}"
+    )
+
+
+def _check_head(recipe: MaskRecipe, classes: int) -> None:
+    head = recipe.network.head
+    if not isinstance(head, SegmentationHeadConfig) or head.classes != classes:
+        raise ValueError(
+            f"the network's head is {head}, the data has {classes} classes; set network.head.classes"
+        )

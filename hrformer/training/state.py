@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 
+from hrformer.engine.device import channels_last
 from hrformer.modeling.network import Network
 from hrformer.training.ema import AveragedNetwork
 from hrformer.training.parameters import adamw
@@ -34,9 +36,9 @@ class Run:
 
 
 def start(network: Network, recipe: Recipe, device: torch.device) -> Run:
-    """A run at its first step, on the device; seeds torch."""
+    """A run at its first step, on the device; seeds torch, which draws dropped paths and channels."""
     torch.manual_seed(recipe.seed)
-    network = network.to(device, memory_format=torch.channels_last).train()
+    network = channels_last(network.to(device)).train()
     optimiser = adamw(
         network,
         learning_rate=recipe.learning_rate,
@@ -65,11 +67,14 @@ def save_state(run: Run, directory: Path) -> None:
 
 
 def load_state(run: Run, directory: Path) -> None:
-    """Puts a saved state back. raises: ValueError if there is none, or it is another network's."""
+    """Puts a saved state back. raises: ValueError if there is none, it is damaged, or another network's."""
     file = directory / FILE
     if not file.is_file():
         raise ValueError(f"nothing to resume: there is no {file}; start without --resume")
-    state = torch.load(file, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except (RuntimeError, UnpicklingError, EOFError) as error:
+        raise ValueError(f"{file} is no state of a run, or a damaged one; start anew") from error
     try:
         run.network.load_state_dict(state["network"])
         run.average.network.load_state_dict(state["average"])

@@ -17,7 +17,7 @@ class Task(Protocol):
     size: int  # samples in an epoch
 
     def batch(self, indices: Tensor, generator: torch.Generator) -> tuple[Tensor, Any]:
-        """Varied crops `(n, 3, height, width)` uint8 of the samples, and what the network should say of them."""
+        """Varied crops `(n, 3, height, width)` uint8 of samples, and what the network should say of them."""
 
     def loss(self, outputs: Any, targets: Any) -> Tensor:
         """A scalar, in float32."""

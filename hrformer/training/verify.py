@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from hrformer.checkpoints.families.table import Family
 from hrformer.checkpoints.fill import fill_input, fill_state
 from hrformer.checkpoints.keys import shapes_of
 from hrformer.checkpoints.translate import expected_keys, family_named, translate
-from hrformer.modeling.config import NetworkConfig, RelativeBias
+from hrformer.modeling.config import NetworkConfig, RelativeBias, SegmentationHeadConfig
 from hrformer.modeling.network import Network
 from hrformer.modeling.variants import variant
 from hrformer.training.losses import heatmap_loss, ohem_cross_entropy, segmentation_loss
@@ -36,7 +37,7 @@ AUTHORS_RATE, AUTHORS_DECAY = 5e-4, 0.01
 
 @dataclass(frozen=True)
 class Subject:
-    """What a file's name says: `FAMILY-VARIANT-HEIGHTxWIDTH`, for gradients with `-train` or `-eval` behind."""
+    """What a file's name says: `FAMILY-VARIANT-HEIGHTxWIDTH`, for gradients and `-train` or `-eval`."""
 
     tag: str
     family: Family
@@ -51,8 +52,9 @@ class Subject:
 
 
 def verify_training(directory: Path) -> list[Check]:
-    """Every training array of a reference folder against our functions, in float64; files not there are left out.
+    """Every training array of a reference folder against our functions, in float64.
 
+    What the folder does not have is left out.
     raises: ValueError if a file's name does not say what network it is about.
     """
     checks: list[Check] = []
@@ -171,7 +173,8 @@ def _subject(text: str) -> Subject:
     config = variant(match[3], family.task, outputs)
     config = replace(config, backbone=replace(config.backbone, relative_bias=relative_bias))
     if family.task == "segmentation":
-        config = replace(config, head=replace(config.head, dropout=0.0))  # type: ignore[call-arg]
+        head = SegmentationHeadConfig(CLASSES[match[3]], dropout=0.0)
+        config = replace(config, head=head)
     return Subject(text, family, config, (int(match[4]), int(match[5])), match[6] == "train")
 
 
@@ -191,10 +194,11 @@ def _loss(network: Network, subject: Subject, key: str, *, batch: int, weighted:
     def rule(what: str, *shape: int) -> Tensor:
         return torch.from_numpy(fill_input(f"{what}{key}", shape)).double()
 
-    outputs = network(rule("input", batch, 3, height, width))
+    outputs: Any = network(rule("input", batch, 3, height, width))
     if subject.family.task == "segmentation":
         labels = ((rule("label", batch, height, width) + 2) / 4 * (subject.outputs + 1)).floor().long() - 1
-        return segmentation_loss(*outputs, labels, min_kept=500)
+        auxiliary, final = outputs
+        return segmentation_loss(auxiliary, final, labels, min_kept=500)
     joints = subject.outputs
     targets = rule("target", batch, joints, height // 4, width // 4) / 4 + 0.5
     weights = rule("weight", batch, joints, 1)[..., 0] > -1 if weighted else torch.ones(batch, joints)
@@ -234,10 +238,10 @@ def _norms_error(found: Mapping[str, float], expected: Mapping[str, float]) -> f
 
 def _error(found: npt.ArrayLike, expected: npt.ArrayLike) -> float:
     """Distance over the norm of what is expected."""
-    found, expected = np.asarray(found, dtype=np.float64), np.asarray(expected, dtype=np.float64)
-    if found.shape != expected.shape:
+    ours, theirs = np.asarray(found, dtype=np.float64), np.asarray(expected, dtype=np.float64)
+    if ours.shape != theirs.shape:
         return float("nan")
-    return float(np.linalg.norm(found - expected) / max(np.linalg.norm(expected), 1e-300))
+    return float(np.linalg.norm(ours - theirs)) / max(float(np.linalg.norm(theirs)), 1e-300)
 
 
 def _arrays(file: Path) -> Arrays:

@@ -9,7 +9,10 @@ GREY = (0.299, 0.587, 0.114)  # luma of R, G, B (ITU-R BT.601)
 
 
 def vary_colour(pictures: Tensor, strength: float, draw: Draw) -> Tensor:
-    """`(n, 3, h, w)` float32 pictures in 0..255, each with its own brightness, contrast, saturation and light."""
+    """Pictures `(n, 3, h, w)` float32 in 0..255, each in a light, contrast and saturation of its own.
+
+    strength: 0 leaves them as they are.
+    """
 
     def factor(low: float, high: float) -> Tensor:
         return draw.uniform(low, high)[:, None, None, None]

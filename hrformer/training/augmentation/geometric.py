@@ -13,15 +13,13 @@ UPPER_BODY = 11  # joints before this index lie above the hips
 
 @dataclass(frozen=True)
 class PoseAugmentation:
-    """How crops of people vary in training (values of the paper, arXiv:2110.09408, section 4.1, where not noted)."""
+    """How crops of people vary in training: as in arXiv:2110.09408, section 4.1, where not noted."""
 
     flip: float = 0.5  # probability
     scale: float = 0.5  # the crop is 1 - scale to 1 + scale times as large; standard deviation is half of it
     rotation_deg: float = 40.0  # standard deviation, cut at twice that
     rotation_probability: float = 0.6
-    half_body: float = (
-        0.3  # probability that only the upper or lower half is shown, from 8 labelled joints on
-    )
+    half_body: float = 0.3  # probability that only the upper or lower half is shown, from 8 joints on
     shift: float = 0.05  # standard deviation of the crop's centre, in crop sides; not in the paper
     colour: float = 0.3  # strength of brightness, contrast and saturation changes; not in the paper
     erase: float = 0.3  # probability that a rectangle is blanked; not in the paper
@@ -65,7 +63,10 @@ def pose_matrices(
     *,
     padding: float,
 ) -> Tensor:
-    """UDP matrices `(n, 2, 3)`, canvas to crop, of varied crops around `(n, 4)` boxes with `(n, 17, 3)` joints."""
+    """UDP matrices `(n, 2, 3)`, canvas to crop, of varied crops around people.
+
+    boxes: `(n, 4)` xywh. joints: `(n, 17, 3)`, x, y, v. Both in pixels of the canvas. size: (height, width).
+    """
     centre, extent = centre_scale(_half_bodies(boxes, joints, augmentation, draw), size, padding)
     extent = extent * (1 + draw.normal(augmentation.scale / 2, augmentation.scale))[:, None]
     shift = torch.stack([draw.normal(augmentation.shift, 1.0) for _ in range(2)], dim=1)
@@ -89,9 +90,10 @@ def _half_bodies(boxes: Tensor, joints: Tensor, augmentation: PoseAugmentation, 
 
 
 def mask_matrices(sizes: Tensor, size: tuple[int, int], augmentation: MaskAugmentation, draw: Draw) -> Tensor:
-    """Matrices `(n, 2, 3)`, canvas to crop: the picture, of `(n, 2)` width and height, scaled and cut at random.
+    """Matrices `(n, 2, 3)`, canvas to crop: the picture, scaled and cut at random.
 
-    At scale 1 the whole picture fills the crop; where the picture is the larger, a random part of it is shown.
+    sizes: `(n, 2)`, width and height of each picture. size: (height, width) of the crop. At scale 1 the whole
+    picture fills the crop; where the picture is the larger, a random part of it is shown.
     """
     zeros = torch.zeros_like(sizes)
     centre, extent = centre_scale(torch.cat([zeros, sizes], dim=1), size, 1.0)

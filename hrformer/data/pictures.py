@@ -1,0 +1,27 @@
+"""The pictures of a data set."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from hrformer.data.errors import BadDataset
+from hrformer.images.decode import Limits, Picture, decode, read_header
+from hrformer.images.errors import ImageError
+
+LIMITS = Limits(max_bytes=200 << 20, min_side_px=1)  # these files are the user's own
+
+
+def read_picture(file: Path, shrink: Callable[[int, int], int] | None = None) -> Picture:
+    """The picture of a file, upright.
+
+    shrink: from width and height, the largest reduction at which it may be decoded; whole if None.
+    raises: BadDataset, naming the file, if it is missing or broken.
+    """
+    try:
+        data = file.read_bytes()
+        header = read_header(data, LIMITS)
+        reduction = 1 if shrink is None else shrink(header.width, header.height)
+        return decode(data, LIMITS, shrink=reduction)
+    except OSError as error:
+        raise BadDataset(f"{file} cannot be read: {error.strerror}") from error
+    except ImageError as error:
+        raise BadDataset(f"{file}: {error}") from error
