@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from service.metrics import Metrics
+
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 GPU: dict[str, Any] = yaml.safe_load((ROOT / "docker" / "compose.gpu.yml").read_text())
@@ -17,6 +19,7 @@ DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
 GRAFANA = ROOT / "docker" / "grafana"
 DASHBOARD: dict[str, Any] = json.loads((GRAFANA / "dashboards" / "service.json").read_text())
 SERVICES = sorted(COMPOSE["services"])
+SUFFIXES = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"]}
 
 
 def has_compose() -> bool:
@@ -85,6 +88,14 @@ def test_every_panel_asks_the_provisioned_data_source() -> None:
     ]
     asked = {target["datasource"]["uid"] for panel in DASHBOARD["panels"] for target in panel["targets"]}
     assert asked == {source["uid"]}
+
+
+def test_every_panel_asks_for_metrics_that_the_service_has() -> None:
+    families = Metrics().registry.collect()
+    offered = {family.name + suffix for family in families for suffix in SUFFIXES[family.type]}
+    queries = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+    asked = {name for query in queries for name in re.findall(r"hrformer_\w+", query)}
+    assert asked - offered == set()
 
 
 def test_panels_do_not_lie_on_each_other() -> None:
