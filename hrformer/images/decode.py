@@ -38,7 +38,7 @@ def decode(data: bytes, limits: Limits = Limits(), *, shrink: int = 1) -> Pictur
     """The picture, turned upright, transparency over white, first frame or page.
 
     shrink: 1, 2, 4 or 8, the largest reduction allowed. JPEG is decoded at that scale, which saves most of
-        the time; where a mirrored side is no multiple of it, at the next smaller one that keeps pixels aligned.
+        the time; where a mirrored side is no multiple of it, at the next smaller one that is.
         Other formats ignore it.
     raises: ImageError kin for every fault of the bytes; ValueError for another `shrink`.
     """

@@ -10,7 +10,7 @@ from hrformer.images.errors import BrokenImage, ImageTooLarge, UnsupportedFormat
 from hrformer.images.formats.exif import exif_orientation
 from hrformer.images.formats.layout import Layout, broken_header, broken_pixels
 
-_SOI, _EOI, _SOS, _DHT, _JPG, _DAC = 0xD8, 0xD9, 0xDA, 0xC4, 0xC8, 0xCC
+_EOI, _SOS, _DHT, _JPG, _DAC = 0xD9, 0xDA, 0xC4, 0xC8, 0xCC
 _APP0, _APP1, _APP2, _APP14 = 0xE0, 0xE1, 0xE2, 0xEE
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {_DHT, _JPG, _DAC}
 _STANDALONE = frozenset(range(0xD0, 0xD9)) | {0x01}
@@ -69,8 +69,8 @@ def layout(data: bytes) -> Layout:
     bits, height, width, components = _frame_fields(data, frame)
     if frame.marker not in _DECODED_FRAMES or bits != 8 or components not in (1, 3, 4):
         raise UnsupportedFormat(
-            f"this JPEG kind is not read ({bits} bits, {components} components, SOF{frame.marker - 0xC0}); "
-            "expected a baseline or progressive JPEG of 8 bits; save the picture as such"
+            f"a JPEG of {bits} bits, {components} components, frame type {frame.marker - 0xC0}, is not read; "
+            "expected baseline or progressive, 8 bits, 1, 3 or 4 components; save the picture anew"
         )
     if min(width, height) == 0:
         raise broken_header("JPEG", f"its size is {width}x{height} px")
@@ -119,9 +119,8 @@ def pixels(data: bytes, shrink: int) -> np.ndarray:
         stored = decoded(bare(data, _colour_marks(data, found)), space, shrink)
     if space == "RGB":
         return stored
-    return rgb_from_inks(
-        np.subtract(255, stored, out=stored), _profile(data, found)
-    )  # Adobe stores 255 - ink
+    # Adobe writes 255 less the ink, and everybody follows.
+    return rgb_from_inks(np.subtract(255, stored, out=stored), _profile(data, found))
 
 
 def decoded(data: bytes, space: str, shrink: int = 1) -> np.ndarray:

@@ -38,14 +38,14 @@ def load(name: str, data: bytes, *, rawmode: str = "", refused: ImageError | Non
             return image
     except MemoryError:
         raise
-    except Exception:  # noqa: BLE001  Pillow names no list; SyntaxError and KeyError come
+    except Exception:  # noqa: BLE001  Pillow names no list; SyntaxError and KeyError come too
         raise broken_pixels(name) from None
 
 
 def layout(name: str, data: bytes) -> Layout:
     """Size and orientation as Pillow's reader sees them, for formats without a reader of ours (AVIF, HEIF).
 
-    Where the largest size the file mentions is past Pillow's guard, that size, and Pillow never sees the file.
+    Where the largest size the file mentions is past Pillow's guard, that size: Pillow never sees the file.
     """
     width, height = max(_mentioned_sizes(data), key=math.prod, default=(0, 0))
     if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):

@@ -1,0 +1,358 @@
+"""Every row of the contract's input policy that ends in a picture."""
+
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from hrformer.images.decode import FORMATS, Limits, decode, read_header
+from tests.images import samples
+from tests.images.samples import encoded, grey, photo, png, see_through, tiff
+
+RGB = np.asarray(photo())
+HEIGHT, WIDTH = RGB.shape[:2]
+
+
+def over_white(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """By the formula, in floating point."""
+    opacity = alpha.astype(float)[..., None] / 255
+    return colours * opacity + 255 * (1 - opacity)
+
+
+def three(plane: np.ndarray) -> np.ndarray:
+    return np.repeat(plane[:, :, None], 3, axis=2)
+
+
+def wide(channels: int) -> np.ndarray:
+    """Samples of 16 bits whose high byte is the photograph and whose low byte is noise."""
+    noise = np.random.default_rng(7).integers(0, 256, (HEIGHT, WIDTH, channels))
+    colours = np.dstack([RGB, see_through().getchannel("A")])
+    return (colours[:, :, [0, 3] if channels == 2 else list(range(channels))].astype(int) << 8) | noise
+
+
+GREY, ALPHA = np.asarray(grey()), np.asarray(see_through().getchannel("A"))
+INKS = np.dstack([255 - RGB, np.full((HEIGHT, WIDTH), 60, np.uint8)])
+PALETTED = photo().quantize(16)
+PALETTE_RGB = np.asarray(PALETTED.convert("RGB"))
+INDICES = np.asarray(PALETTED)
+COLOURS = np.array(PALETTED.getpalette("RGB")[:48], np.uint8).reshape(16, 3)
+# The K of CMYK darkens the rest, as in Pillow's plain formula.
+PLAIN_RGB = (255 - INKS[:, :, :3].astype(int)) * (255 - INKS[:, :, 3:].astype(int)) / 255
+TIFF_RGB = {256: (WIDTH,), 257: (HEIGHT,), 258: (8, 8, 8), 262: (2,), 277: (3,)}
+
+
+def plain(kind: str, image: Image.Image | None = None, **options: object) -> bytes:
+    return encoded(image or photo(), kind, **options)
+
+
+WHOLE = {
+    "BMP": (plain("BMP"), RGB, 0),
+    "BMP, run lengths of 8 bits": (samples.run_length_bmp(INDICES, COLOURS), PALETTE_RGB, 0),
+    "BMP, run lengths of 4 bits": (samples.run_length_bmp(INDICES, COLOURS, four_bits=True), PALETTE_RGB, 0),
+    "GIF": (plain("GIF", PALETTED), PALETTE_RGB, 0),
+    "GIF, interlaced": (plain("GIF", PALETTED, interlace=1), PALETTE_RGB, 0),
+    "PNG": (plain("PNG"), RGB, 0),
+    "PNG, interlaced": (png(RGB, 2, 8, passes=samples.ADAM7), RGB, 0),
+    "TIFF": (plain("TIFF"), RGB, 0),
+    "TIFF, big": (plain("TIFF", big_tiff=True), RGB, 0),
+    "TIFF, LZW": (plain("TIFF", compression="tiff_lzw"), RGB, 0),
+    "TIFF, Deflate": (plain("TIFF", compression="tiff_adobe_deflate"), RGB, 0),
+    "TIFF, PackBits": (plain("TIFF", compression="packbits"), RGB, 0),
+    "TIFF, Zstandard": (plain("TIFF", compression="zstd"), RGB, 0),
+    "TIFF, planes": (tiff(TIFF_RGB | {284: (2,)}, [RGB[:, :, c].tobytes() for c in range(3)]), RGB, 0),
+    "WebP, lossless": (plain("WEBP", lossless=True), RGB, 0),
+}
+CONVERTED = {
+    "grey PNG": (plain("PNG", grey()), three(GREY), 0),
+    "grey PNG of 2 bits": (png(GREY[:, :, None] >> 6, 0, 2), three((GREY >> 6) * 85), 0),
+    "grey PNG of 4 bits": (png(GREY[:, :, None] >> 4, 0, 4), three((GREY >> 4) * 17), 0),
+    "grey JPEG": (plain("JPEG", grey(), quality=100), three(GREY), 3),
+    "grey TIFF, white is zero": (
+        tiff(TIFF_RGB | {258: (8,), 262: (0,), 277: (1,)}, [(255 - GREY).tobytes()]),
+        three(GREY),
+        0,
+    ),
+    "palette PNG": (plain("PNG", PALETTED), PALETTE_RGB, 0),
+    "palette BMP": (plain("BMP", PALETTED), PALETTE_RGB, 0),
+    "palette TIFF": (plain("TIFF", PALETTED), PALETTE_RGB, 0),
+    "1-bit PNG": (plain("PNG", grey().convert("1")), np.asarray(grey().convert("1").convert("RGB")), 0),
+    "1-bit TIFF": (plain("TIFF", grey().convert("1")), np.asarray(grey().convert("1").convert("RGB")), 0),
+    "1-bit BMP": (plain("BMP", grey().convert("1")), np.asarray(grey().convert("1").convert("RGB")), 0),
+    "16-bit grey PNG": (png(wide(1), 0, 16), three(RGB[:, :, 0]), 0),
+    "16-bit RGB PNG": (png(wide(3), 2, 16), RGB, 0),
+    "16-bit grey TIFF": (
+        plain("TIFF", Image.fromarray(wide(1)[:, :, 0].astype("<u2"))),
+        three(RGB[:, :, 0]),
+        0,
+    ),
+    "16-bit grey TIFF, LZW": (
+        plain("TIFF", Image.fromarray(wide(1)[:, :, 0].astype("<u2")), compression="tiff_lzw"),
+        three(RGB[:, :, 0]),
+        0,
+    ),
+    "16-bit grey TIFF, big-endian": (
+        tiff(TIFF_RGB | {258: (16,), 262: (1,), 277: (1,)}, [wide(1).astype(">u2").tobytes()], order=">"),
+        three(RGB[:, :, 0]),
+        0,
+    ),
+    "16-bit grey TIFF, white is zero": (
+        tiff(TIFF_RGB | {258: (16,), 262: (0,), 277: (1,)}, [(65535 - wide(1)).astype("<u2").tobytes()]),
+        three(RGB[:, :, 0]),
+        0,
+    ),
+    "16-bit RGB TIFF": (tiff(TIFF_RGB | {258: (16,) * 3}, [wide(3).astype("<u2").tobytes()]), RGB, 0),
+    "16-bit RGB TIFF, big-endian": (
+        tiff(TIFF_RGB | {258: (16,) * 3}, [wide(3).astype(">u2").tobytes()], order=">"),
+        RGB,
+        0,
+    ),
+    "16-bit RGB TIFF, planes": (
+        tiff(
+            TIFF_RGB | {258: (16,) * 3, 284: (2,)},
+            [wide(3)[:, :, c].astype("<u2").tobytes() for c in range(3)],
+        ),
+        RGB,
+        0,
+    ),
+    "CMYK JPEG": (
+        plain(
+            "JPEG",
+            Image.frombuffer("CMYK", (WIDTH, HEIGHT), INKS.tobytes(), "raw", "CMYK", 0, 1),
+            quality=100,
+        ),
+        PLAIN_RGB,
+        6,  # JPEG's loss in four inks
+    ),
+    "YCCK JPEG": (samples.ycck(INKS), PLAIN_RGB, 6),
+    "CMYK TIFF": (tiff(TIFF_RGB | {258: (8,) * 4, 262: (5,), 277: (4,)}, [INKS.tobytes()]), PLAIN_RGB, 1),
+    "LAB TIFF": (plain("TIFF", samples.lab()), RGB, 8),  # 8 bits of a and b are coarse in saturated colours
+    "YCbCr TIFF": (plain("TIFF", photo().convert("YCbCr")), RGB, 4),  # two roundings to 8 bits
+    "YCbCr JPEG in TIFF": (
+        plain("TIFF", photo().convert("YCbCr"), compression="jpeg", quality=100),
+        RGB,
+        80,  # colours at half resolution
+    ),
+}
+TRANSPARENT = {
+    "RGBA PNG": (plain("PNG", see_through()), over_white(RGB, ALPHA), 1),
+    "RGBA WebP": (plain("WEBP", see_through(), lossless=True, exact=True), over_white(RGB, ALPHA), 1),
+    "RGBA TIFF": (plain("TIFF", see_through()), over_white(RGB, ALPHA), 1),
+    "RGBA PNG of 16 bits": (png(wide(4), 6, 16), over_white(RGB, ALPHA), 1),
+    "LA PNG": (
+        plain("PNG", Image.merge("LA", [grey(), see_through().getchannel("A")])),
+        over_white(three(GREY), ALPHA),
+        1,
+    ),
+    "LA PNG of 16 bits": (png(wide(2), 4, 16), over_white(three(RGB[:, :, 0]), ALPHA), 1),
+    "premultiplied RGBA TIFF": (
+        tiff(
+            TIFF_RGB | {258: (8,) * 4, 277: (4,), 338: (1,)},
+            [np.dstack([np.rint(RGB * (ALPHA[..., None] / 255)), ALPHA]).astype(np.uint8).tobytes()],
+        ),
+        over_white(RGB, ALPHA),
+        2,  # rounded once more when it was multiplied
+    ),
+    "premultiplied LA TIFF": (
+        tiff(
+            TIFF_RGB | {258: (8,) * 2, 262: (1,), 277: (2,), 338: (1,)},
+            [np.dstack([np.rint(GREY * (ALPHA / 255)), ALPHA]).astype(np.uint8).tobytes()],
+        ),
+        over_white(three(GREY), ALPHA),
+        2,
+    ),
+    "palette PNG with an alpha for each colour": (
+        plain("PNG", PALETTED, transparency=bytes(range(0, 256, 16))),
+        over_white(PALETTE_RGB, np.arange(0, 256, 16)[INDICES]),
+        1,
+    ),
+    "palette PNG with one clear colour": (
+        plain("PNG", PALETTED, transparency=5),
+        np.where((INDICES == 5)[..., None], 255, PALETTE_RGB),
+        0,
+    ),
+    "GIF with a clear colour": (
+        plain("GIF", PALETTED, transparency=5),
+        np.where((INDICES == 5)[..., None], 255, PALETTE_RGB),
+        0,
+    ),
+    "RGB PNG with a clear colour": (
+        png(RGB, 2, 8, samples.chunk(b"tRNS", RGB[20, 30].astype(">u2").tobytes())),
+        np.where((RGB == RGB[20, 30]).all(axis=2, keepdims=True), 255, RGB),
+        0,
+    ),
+    "grey PNG of 4 bits with a clear value": (
+        png(GREY[:, :, None] >> 4, 0, 4, samples.chunk(b"tRNS", struct.pack(">H", 7))),
+        three(np.where(GREY >> 4 == 7, 255, (GREY >> 4) * 17)),
+        0,
+    ),
+    "16-bit RGB PNG with a clear colour, exact in all bits": (
+        png(wide(3), 2, 16, samples.chunk(b"tRNS", wide(3)[20, 30].astype(">u2").tobytes())),
+        np.where((wide(3) == wide(3)[20, 30]).all(axis=2, keepdims=True), 255, RGB),
+        0,
+    ),
+}
+ROWS = WHOLE | CONVERTED | TRANSPARENT
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_every_kind_of_picture_becomes_8_bit_rgb(row: str) -> None:
+    data, expected, tolerance = ROWS[row]
+
+    pixels = decode(data).pixels
+
+    assert (pixels.dtype, pixels.shape) == (np.uint8, RGB.shape)
+    assert np.abs(pixels - np.asarray(expected, float)).max() <= tolerance
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"restart_marker_blocks": 3}, {"subsampling": 0}]
+)
+def test_a_jpeg_is_decoded_as_pillow_decodes_it(options: dict[str, object]) -> None:
+    data = encoded(photo(), "JPEG", **options)
+
+    pixels = decode(data).pixels
+
+    # Both are libjpeg-turbo, perhaps of different versions.
+    assert np.abs(pixels.astype(int) - np.asarray(Image.open(samples.io.BytesIO(data)))).max() <= 2
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_the_exif_orientation_is_applied(kind: str, orientation: int) -> None:
+    exif = samples.with_orientation(orientation)
+    data = encoded(photo(), kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {}))
+    limits = Limits(formats=(*FORMATS, "AVIF"))
+
+    picture, header = decode(data, limits), read_header(data, limits)
+
+    upright = ImageOps.exif_transpose(Image.open(samples.io.BytesIO(data))).convert("RGB")
+    assert (picture.width, picture.height) == upright.size
+    assert (header.width, header.height, header.orientation) == (*upright.size, orientation)
+    assert np.abs(picture.pixels.astype(int) - np.asarray(upright)).max() <= 2
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "WEBP", "TIFF"])
+def test_of_an_animation_or_several_pages_the_first_is_taken(kind: str) -> None:
+    first, second = photo().quantize(32), photo().transpose(Image.Transpose.ROTATE_180).quantize(32)
+    if kind != "GIF":
+        first, second = first.convert("RGB"), second.convert("RGB")
+    options = {"lossless": True} if kind == "WEBP" else {}
+
+    picture = decode(encoded(first, kind, save_all=True, append_images=[second], **options))
+
+    assert (picture.pixels == np.asarray(first.convert("RGB"))).all()
+
+
+def lab_to_rgb(lightness: float, a: float, b: float) -> np.ndarray:
+    """sRGB of an L*a*b* colour under D50, by the formulas of CIE 15 and IEC 61966-2-1."""
+    f = np.array([(lightness + 16) / 116 + a / 500, (lightness + 16) / 116, (lightness + 16) / 116 - b / 200])
+    xyz = np.where(f > 6 / 29, f**3, (f - 4 / 29) * 108 / 841) * [0.9642, 1.0, 0.8249]
+    from_d50 = [
+        [3.1338561, -1.6168667, -0.4906146],
+        [-0.9787684, 1.9161415, 0.0334540],
+        [0.0719453, -0.2289914, 1.4052427],
+    ]
+    linear = np.clip(np.array(from_d50) @ xyz, 0, 1)
+    return 255 * np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_an_embedded_profile_decides_how_cmyk_looks(kind: str) -> None:
+    cyan = Image.new("CMYK", (32, 32), (255, 0, 0, 0))
+    profile = samples.cmyk_profile(cyan=(60, 60, -30))
+
+    pixels = decode(encoded(cyan, kind, icc_profile=profile)).pixels
+
+    assert np.abs(pixels[16, 16] - lab_to_rgb(60, 60, -30)).max() <= 2  # a table of 8 bits
+
+
+def test_a_profile_that_is_not_for_cmyk_is_passed_over() -> None:
+    cyan = Image.new("CMYK", (32, 32), (255, 0, 0, 0))
+    srgb = samples.ImageCms.ImageCmsProfile(samples.ImageCms.createProfile("sRGB")).tobytes()
+
+    for profile in (srgb, samples.cmyk_profile((60, 60, -30))[:200], b"nonsense" * 40):
+        assert (decode(encoded(cyan, "TIFF", icc_profile=profile)).pixels == [0, 255, 255]).all()
+
+
+def test_a_profile_of_an_rgb_picture_is_ignored() -> None:
+    wide_gamut = samples.ImageCms.ImageCmsProfile(samples.ImageCms.createProfile("XYZ")).tobytes()
+
+    assert (decode(encoded(photo(), "PNG", icc_profile=wide_gamut)).pixels == RGB).all()
+
+
+@pytest.mark.parametrize("row", [*WHOLE, "CMYK JPEG"])
+def test_bytes_after_a_whole_image_are_accepted(row: str) -> None:
+    data = ROWS[row][0]
+
+    assert (decode(data + b"\0\xff\xd9 and so on" * 50).pixels == decode(data).pixels).all()
+
+
+def test_a_gif_frame_is_shown_on_its_canvas() -> None:
+    frame = plain("GIF", PALETTED)
+    larger = frame[:6] + struct.pack("<HH", WIDTH + 40, HEIGHT + 30) + frame[10:]
+    at = larger.index(b",\0\0\0\0" + struct.pack("<HH", WIDTH, HEIGHT)) + 1
+    data = larger[:at] + struct.pack("<HH", 25, 10) + larger[at + 4 :]
+
+    pixels = decode(data).pixels
+
+    expected = np.full((HEIGHT + 30, WIDTH + 40, 3), 255)
+    expected[10 : 10 + HEIGHT, 25 : 25 + WIDTH] = PALETTE_RGB
+    assert (pixels == expected).all()
+
+
+def test_a_gif_frame_larger_than_its_canvas_makes_the_canvas_larger() -> None:
+    frame = plain("GIF", PALETTED)
+
+    assert (decode(frame[:6] + struct.pack("<HH", 20, 20) + frame[10:]).pixels == PALETTE_RGB).all()
+
+
+def test_a_bitmap_whose_alpha_is_zero_throughout_is_opaque() -> None:
+    clear = photo().convert("RGBA")
+    clear.putalpha(0)
+    masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    info = struct.pack("<IiiHHIIiiII", 108, WIDTH, -HEIGHT, 1, 32, 3, 0, 0, 0, 0, 0) + masks + b"\0" * 52
+    body = clear.tobytes("raw", "BGRA")
+    head = b"BM" + struct.pack("<IHHI", 14 + len(info) + len(body), 0, 0, 14 + len(info))
+
+    assert (decode(head + info + body).pixels == RGB).all()
+
+
+def test_zeros_before_the_end_of_a_jpeg_do_no_harm() -> None:
+    data = encoded(photo(), "JPEG")
+
+    assert (decode(data[:-2] + b"\0" * 37 + data[-2:]).pixels == decode(data).pixels).all()
+
+
+def test_odd_metadata_of_a_jpeg_does_no_harm() -> None:
+    data = encoded(photo(), "JPEG")
+    odd_version = data.replace(b"JFIF\0\1\1", b"JFIF\0\7\1", 1)
+
+    assert (decode(odd_version).pixels == decode(data).pixels).all()
+
+
+def test_a_colour_table_of_8_bit_values_in_a_tiff_is_read_as_meant() -> None:
+    tags = TIFF_RGB | {258: (8,), 262: (3,), 277: (1,)}
+    table = np.zeros((3, 256), int)
+    table[:, :16] = COLOURS.T
+
+    pixels = decode(tiff(tags | {320: tuple(table.ravel().tolist())}, [INDICES.tobytes()])).pixels
+
+    assert (pixels == PALETTE_RGB).all()
+
+
+def test_tiles_are_put_together() -> None:
+    tall, across = -(-HEIGHT // 16), -(-WIDTH // 32)
+    page = np.zeros((tall * 16, across * 32, 3), np.uint8)
+    page[:HEIGHT, :WIDTH] = RGB
+    tiles = [
+        page[y : y + 16, x : x + 32].tobytes()
+        for y in range(0, tall * 16, 16)
+        for x in range(0, across * 32, 32)
+    ]
+    data = tiff(TIFF_RGB | {322: (32,), 323: (16,)}, tiles)
+    as_tiles = data.replace(struct.pack("<HH", 273, 4), struct.pack("<HH", 324, 4)).replace(
+        struct.pack("<HH", 279, 4), struct.pack("<HH", 325, 4)
+    )
+
+    assert (decode(as_tiles).pixels == RGB).all()
