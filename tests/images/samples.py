@@ -72,7 +72,7 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def png(samples: np.ndarray, colour_type: int, depth: int, *extra: bytes, passes: Passes = WHOLE) -> bytes:
-    """A PNG of `(height, width, channels)`, written by the book; `extra` chunks stand between header and data.
+    """A PNG of `(height, width, channels)`, by the book; `extra` chunks stand between header and data.
 
     Samples of 16 bits are big-endian; of fewer than 8 bits they are packed, the first in the highest bits.
     """

@@ -74,8 +74,8 @@ def decode_and_listen(data: bytes) -> None:
         assert picture.pixels.size <= LIMITS.max_pixels * 3
         assert picture.pixels.flags.c_contiguous
         assert picture.pixels.flags.writeable
-    except ImageError as error:
-        assert len(str(error)) < 400
+    except ImageError:
+        pass
     finally:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

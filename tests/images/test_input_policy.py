@@ -178,7 +178,7 @@ TRANSPARENT = {
     ),
     "RGB PNG with a clear colour": (
         png(RGB, 2, 8, samples.chunk(b"tRNS", RGB[20, 30].astype(">u2").tobytes())),
-        np.where((RGB == RGB[20, 30]).all(axis=2, keepdims=True), 255, RGB),
+        np.where((RGB[20, 30] == RGB).all(axis=2, keepdims=True), 255, RGB),
         0,
     ),
     "grey PNG of 4 bits with a clear value": (
@@ -227,7 +227,7 @@ def test_the_exif_orientation_is_applied(kind: str, orientation: int) -> None:
     picture, header = decode(data, limits), read_header(data, limits)
 
     upright = ImageOps.exif_transpose(Image.open(samples.io.BytesIO(data))).convert("RGB")
-    assert (picture.width, picture.height) == upright.size
+    assert upright.size == (picture.width, picture.height)
     assert (header.width, header.height, header.orientation) == (*upright.size, orientation)
     assert np.abs(picture.pixels.astype(int) - np.asarray(upright)).max() <= 2
 

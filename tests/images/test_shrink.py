@@ -14,8 +14,8 @@ ORIENTATIONS = range(1, 9)
 
 
 def ramp(width: int, height: int, axis: int) -> Image.Image:
-    """Grey that grows by one a pixel, downwards or to the right."""
-    return Image.fromarray(np.indices((height, width), np.uint8)[axis])
+    """Grey that grows by two a pixel, downwards or to the right."""
+    return Image.fromarray(2 * np.indices((height, width), np.uint8)[axis])
 
 
 def block_means(plane: np.ndarray, side: int) -> np.ndarray:
@@ -26,7 +26,7 @@ def block_means(plane: np.ndarray, side: int) -> np.ndarray:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    sides=st.tuples(st.integers(16, 250), st.integers(16, 250)),
+    sides=st.tuples(st.integers(16, 127), st.integers(16, 127)),
     axis=st.sampled_from([0, 1]),
     orientation=st.sampled_from(ORIENTATIONS),
     shrink=st.sampled_from([2, 4, 8]),
@@ -37,11 +37,11 @@ def test_pixels_lie_where_shrink_says(
     data = encoded(ramp(*sides, axis), "JPEG", quality=100, exif=samples.with_orientation(orientation))
     whole, small = decode(data).pixels[:, :, 0], decode(data, shrink=shrink)
 
-    expected = np.floor(block_means(whole, small.shrink) + 0.5)  # as libjpeg rounds
+    expected = block_means(whole, small.shrink)
     error = small.pixels[: expected.shape[0], : expected.shape[1], 0] - expected
 
-    # A pixel of the full picture to either side would be an error of one.
-    assert abs(error.mean()) < 0.3
+    # A pixel of the full picture to either side would be an error of two.
+    assert abs(error.mean()) < 0.6
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
@@ -60,7 +60,7 @@ def test_a_mirrored_side_that_is_no_multiple_is_reduced_less() -> None:
         exif = samples.with_orientation(orientation)
         return decode(encoded(photo(164, 97), "JPEG", exif=exif), shrink=8).shrink
 
-    # The width of 164 is a multiple of 4, the height of 97 of nothing; which of them ends up mirrored decides.
+    # The width of 164 is a multiple of 4, the height of 97 of nothing; which of them is mirrored decides.
     assert [shrink_of(orientation) for orientation in ORIENTATIONS] == [8, 4, 1, 1, 8, 1, 1, 4]
 
 

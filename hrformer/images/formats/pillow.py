@@ -3,6 +3,7 @@
 import math
 import re
 from io import BytesIO
+from itertools import islice
 
 from PIL import (
     BmpImagePlugin,
@@ -20,6 +21,7 @@ from hrformer.images.formats.layout import Layout, broken_header, broken_pixels
 # Importing a plugin registers it. Pillow would load all forty at the first name it does not know.
 READERS = (BmpImagePlugin, GifImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin)
 _ORIENTATION = 0x0112
+_MAX_SIZES = 4096
 
 
 def load(name: str, data: bytes, *, rawmode: str = "", refused: ImageError | None = None) -> Image.Image:
@@ -56,7 +58,7 @@ def layout(name: str, data: bytes) -> Layout:
 
 def _mentioned_sizes(data: bytes) -> list[tuple[int, int]]:
     """Width and height in every `ispe` property (ISO/IEC 23008-12, section 6.5.3)."""
-    boxes = re.finditer(rb"ispe\0\0\0\0(.{4})(.{4})", data, re.DOTALL)
+    boxes = islice(re.finditer(rb"ispe\0\0\0\0(.{4})(.{4})", data, re.DOTALL), _MAX_SIZES)
     return [(int.from_bytes(box[1], "big"), int.from_bytes(box[2], "big")) for box in boxes]
 
 
