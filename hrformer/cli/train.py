@@ -8,29 +8,38 @@ DESCRIPTION = """\
 Trains a model by a recipe and keeps the best averaged weights.
 
 OUTPUT gets model.safetensors (as good as the best validation), metrics.jsonl, samples.jpg and state.pt,
-with which --resume goes on. Fields of the recipe may be set: batch_size=16 augmentation.flip=0."""
+with which --resume goes on. Fields of the recipe may be set: batch_size=16 augmentation.flip=0.
+
+Ctrl-C stops after the step at hand and keeps the state; a second one stops at once.
+
+Exit codes: 0 trained to the end, 2 wrong use or data that are not in their format, 130 interrupted."""
 
 
 def parser() -> argparse.ArgumentParser:
+    """The flags."""
     p = argparse.ArgumentParser(
         "hrformer train", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     p.add_argument("recipe", metavar="RECIPE", help="tiny-pose, tiny-pose-large or tiny-parsing")
     p.add_argument("fields", metavar="FIELD=VALUE", nargs="*", help="fields of the recipe to change")
-    p.add_argument("--data", type=Path, required=True, help="folder of the data set")
+    p.add_argument("--data", metavar="DIR", type=Path, required=True, help="folder of the data set")
     p.add_argument("--output", type=Path, required=True, help="folder for weights, state and figures")
-    p.add_argument("--minutes", type=float, help="length of the run, over all sittings; default: the recipe's steps")
+    p.add_argument(
+        "--minutes", type=float, help="length of the run, over all sittings (default: the recipe's steps)"
+    )
     p.add_argument("--resume", action="store_true", help="go on from the state in OUTPUT")
     p.add_argument("--from", dest="source", metavar="MODEL", help="start from the weights of a name or file")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:0 (default: auto)")
-    p.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
+    p.add_argument("--threads", type=int, help="of the CPU (default: torch's choice)")
     return p
 
 
 def main(argv: list[str]) -> int:
+    """Trains; interrupted, it says whether there is a state to go on from."""
     # Intermixed, so that fields may stand on either side of the flags.
     arguments = parser().parse_intermixed_args(argv)
     from hrformer.training.sitting import sit
+    from hrformer.training.state import FILE
 
     try:
         sit(
@@ -45,6 +54,8 @@ def main(argv: list[str]) -> int:
             threads=arguments.threads,
         )
     except KeyboardInterrupt:
-        print(f"interrupted; {arguments.output} keeps the state, go on with --resume", file=sys.stderr)
+        kept = (arguments.output / FILE).exists()
+        hint = f"{arguments.output} keeps the state, go on with --resume" if kept else "there is no state yet"
+        print(f"interrupted; {hint}", file=sys.stderr)
         return 130
     return 0
