@@ -108,6 +108,19 @@ def tiff(tags: dict[int, tuple[int, ...]], strips: list[bytes], *, order: str = 
     return b"".join([head, *strips, struct.pack(order + "H", len(tags)), entries, b"\0" * 4, tail])
 
 
+def oldest_bmp(rgb: np.ndarray) -> bytes:
+    """A BMP of 24 bits with the header of OS/2, sides of 16 bits."""
+    height, width, _ = rgb.shape
+    rows = b"".join(row[:, ::-1].tobytes() + b"\0" * (-3 * width % 4) for row in rgb[::-1])
+    return b"BM" + struct.pack("<IHHIIHHHH", 26 + len(rows), 0, 0, 26, 12, width, height, 1, 24) + rows
+
+
+def gif_without_palette(data: bytes) -> bytes:
+    """The file without its global table of 256 colours."""
+    assert data[10] & 0x87 == 0x87
+    return data[:10] + bytes([data[10] & 0x78]) + data[11:13] + data[13 + 768 :]
+
+
 def run_length_bmp(indices: np.ndarray, palette: np.ndarray, *, four_bits: bool = False) -> bytes:
     """A BMP of runs of one pixel and of literals in turn; `(height, width)` indices, `(colours, 3)` RGB."""
     body = b""

@@ -50,7 +50,9 @@ WHOLE = {
     "BMP": (plain("BMP"), RGB, 0),
     "BMP, run lengths of 8 bits": (samples.run_length_bmp(INDICES, COLOURS), PALETTE_RGB, 0),
     "BMP, run lengths of 4 bits": (samples.run_length_bmp(INDICES, COLOURS, four_bits=True), PALETTE_RGB, 0),
+    "BMP with the oldest header": (samples.oldest_bmp(RGB), RGB, 0),
     "GIF": (plain("GIF", PALETTED), PALETTE_RGB, 0),
+    "GIF without a palette": (samples.gif_without_palette(plain("GIF", grey(), optimize=False)), three(GREY), 0),
     "GIF, interlaced": (plain("GIF", PALETTED, interlace=1), PALETTE_RGB, 0),
     "PNG": (plain("PNG"), RGB, 0),
     "PNG, interlaced": (png(RGB, 2, 8, passes=samples.ADAM7), RGB, 0),
@@ -128,6 +130,26 @@ CONVERTED = {
     "CMYK TIFF": (tiff(TIFF_RGB | {258: (8,) * 4, 262: (5,), 277: (4,)}, [INKS.tobytes()]), PLAIN_RGB, 1),
     "LAB TIFF": (plain("TIFF", samples.lab()), RGB, 8),  # 8 bits of a and b are coarse in saturated colours
     "YCbCr TIFF": (plain("TIFF", photo().convert("YCbCr")), RGB, 4),  # two roundings to 8 bits
+    "grey JPEG in TIFF": (plain("TIFF", grey(), compression="jpeg", quality=100), three(GREY), 3),
+    "grey JPEG in TIFF, white is zero": (
+        tiff(
+            TIFF_RGB | {258: (8,), 259: (7,), 262: (0,), 277: (1,)},
+            [plain("JPEG", Image.fromarray(255 - GREY), quality=100)],
+        ),
+        three(GREY),
+        3,
+    ),
+    "RGB JPEG in TIFF": (plain("TIFF", compression="jpeg", quality=100), RGB, 6),
+    "CMYK JPEG in TIFF": (
+        plain(
+            "TIFF",
+            Image.frombuffer("CMYK", (WIDTH, HEIGHT), INKS.tobytes(), "raw", "CMYK", 0, 1),
+            compression="jpeg",
+            quality=100,
+        ),
+        PLAIN_RGB,
+        6,
+    ),
     "YCbCr JPEG in TIFF": (
         plain("TIFF", photo().convert("YCbCr"), compression="jpeg", quality=100),
         RGB,

@@ -173,6 +173,22 @@ SILLY_TIFFS = {
     "signed samples": (TIFF_TAGS | {339: (2,)}, [b"\0" * 1200], UnsupportedFormat),
     "fax compression": (TIFF_TAGS | {258: (1,), 259: (4,)}, [b"\0" * 1200], UnsupportedFormat),
     "samples of unequal bits": (TIFF_TAGS | {258: (5, 6, 5), 262: (2,)}, [b"\0" * 2400], UnsupportedFormat),
+    "JPEG with a plane for each sample": (
+        TIFF_TAGS | {258: (8,) * 3, 259: (7,), 262: (6,), 277: (3,), 284: (2,)},
+        [b"\0" * 1200] * 3,
+        UnsupportedFormat,
+    ),
+    "JPEG of another size than the page": (
+        TIFF_TAGS | {259: (7,)},
+        [encoded(SMALL.resize((24, 24)).convert("L"), "JPEG")],
+        BrokenImage,
+    ),
+    "JPEG of far more than the page": (TIFF_TAGS | {259: (7,)}, [jpeg_claiming(9000)], BrokenImage),
+    "palette indices in planes": (
+        TIFF_TAGS | {258: (8,) * 3, 262: (3,), 277: (3,), 284: (2,)},
+        [b"\0" * 1200] * 3,
+        UnsupportedFormat,
+    ),
     "a negative of a camera": (TIFF_TAGS | {50706: (1,)}, [b"\0" * 1200], UnsupportedFormat),
 }
 

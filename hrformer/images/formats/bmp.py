@@ -13,7 +13,7 @@ from hrformer.images.formats.pillow import load
 
 _PLAIN, _RLE8, _RLE4, _BITFIELDS = 0, 1, 2, 3
 _DEPTHS = {_PLAIN: (1, 4, 8, 16, 24, 32), _RLE8: (8,), _RLE4: (4,), _BITFIELDS: (16, 32)}
-_MAX_RUN_BYTES = 4 * 1024 * 1024  # runs are read one by one: about a second
+_MAX_RUN_BYTES = 2 * 1024 * 1024  # runs are read one by one: about a second
 
 
 @dataclass(frozen=True)

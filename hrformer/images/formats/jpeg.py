@@ -18,7 +18,8 @@ _PROGRESSIVE = (0xC2, 0xCA)
 _DECODED_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)  # baseline, extended, progressive; Huffman or arithmetic
 _MAX_SIDE_PX = 65_500  # libjpeg's JPEG_MAX_DIMENSION
 _MAX_STEPS = 10_000  # segments, fill bytes and stray markers; 20 MiB of metadata make 320 segments
-_MAX_SCANS = 100  # encoders write about ten; each scan may cost a pass over the whole picture
+_USUAL_SCANS, _MAX_SCANS = 20, 100  # encoders write about ten
+_MAX_SCANNED_PIXELS = 1_200_000_000  # each scan may be a pass over the whole picture, for next to no bytes
 
 
 @dataclass(frozen=True)
@@ -115,12 +116,25 @@ def pixels(data: bytes, shrink: int) -> np.ndarray:
     try:
         stored = decoded(data, space, shrink)
     except BrokenImage:
-        # The warning may be about metadata or padding, which no pixel depends on.
+        if not _has_odd_wrapping(data, found):
+            raise
         stored = decoded(bare(data, _colour_marks(data, found)), space, shrink)
     if space == "RGB":
         return stored
     # Adobe writes 255 less the ink, and everybody follows.
     return rgb_from_inks(np.subtract(255, stored, out=stored), _profile(data, found))
+
+
+def _has_odd_wrapping(data: bytes, found: list[Segment]) -> bool:
+    """Whether libjpeg may have warned of what no pixel depends on: metadata, or zeros before the end."""
+    end = data.find(b"\xff\xd9", found[-1].end)
+    if end > 1 and data[end - 1] == 0 and data[end - 2] != 0xFF:
+        return True
+    try:
+        simplejpeg.decode_jpeg_header(data, strict=True)
+    except ValueError:
+        return True
+    return False
 
 
 def decoded(data: bytes, space: str, shrink: int = 1) -> np.ndarray:
@@ -174,11 +188,15 @@ def _colour_marks(data: bytes, found: list[Segment]) -> bytes:
 
 
 def _check_scans(data: bytes, frame: Segment, start: int) -> None:
-    scans = 1 + data.count(b"\xff\xda", start) if frame.marker in _PROGRESSIVE else 1
-    if scans > _MAX_SCANS:
+    if frame.marker not in _PROGRESSIVE:
+        return
+    _, height, width, _ = _frame_fields(data, frame)
+    scans = 1 + data.count(b"\xff\xda", start)
+    most = min(_MAX_SCANS, max(_USUAL_SCANS, _MAX_SCANNED_PIXELS // (width * height)))
+    if scans > most:
         raise BrokenImage(
-            f"the progressive JPEG holds {scans} scans; expected at most {_MAX_SCANS}, usual are ten; "
-            "save the picture anew"
+            f"the progressive JPEG holds {scans} scans; expected at most {most} for {width}x{height} px, "
+            "encoders write about ten; save the picture anew"
         )
 
 
