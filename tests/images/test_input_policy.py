@@ -52,7 +52,11 @@ WHOLE = {
     "BMP, run lengths of 4 bits": (samples.run_length_bmp(INDICES, COLOURS, four_bits=True), PALETTE_RGB, 0),
     "BMP with the oldest header": (samples.oldest_bmp(RGB), RGB, 0),
     "GIF": (plain("GIF", PALETTED), PALETTE_RGB, 0),
-    "GIF without a palette": (samples.gif_without_palette(plain("GIF", grey(), optimize=False)), three(GREY), 0),
+    "GIF without a palette": (
+        samples.gif_without_palette(plain("GIF", grey(), optimize=False)),
+        three(GREY),
+        0,
+    ),
     "GIF, interlaced": (plain("GIF", PALETTED, interlace=1), PALETTE_RGB, 0),
     "PNG": (plain("PNG"), RGB, 0),
     "PNG, interlaced": (png(RGB, 2, 8, passes=samples.ADAM7), RGB, 0),
@@ -303,11 +307,15 @@ def test_a_profile_of_an_rgb_picture_is_ignored() -> None:
     assert (decode(encoded(photo(), "PNG", icc_profile=wide_gamut)).pixels == RGB).all()
 
 
-@pytest.mark.parametrize("row", [*WHOLE, "CMYK JPEG"])
-def test_bytes_after_a_whole_image_are_accepted(row: str) -> None:
-    data = ROWS[row][0]
+FOLLOWED = {row: ROWS[row][0] for row in [*WHOLE, "CMYK JPEG"]}
+FOLLOWED |= {"JPEG": plain("JPEG"), "progressive JPEG": plain("JPEG", progressive=True)}
 
-    assert (decode(data + b"\0\xff\xd9 and so on" * 50).pixels == decode(data).pixels).all()
+
+@pytest.mark.parametrize("row", FOLLOWED)
+def test_bytes_after_a_whole_image_are_accepted(row: str) -> None:
+    data = FOLLOWED[row]
+
+    assert (decode(data + b"\0\xff\xda\xff\xd9 and so on" * 150).pixels == decode(data).pixels).all()
 
 
 def test_a_gif_frame_is_shown_on_its_canvas() -> None:

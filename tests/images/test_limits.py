@@ -211,6 +211,15 @@ def test_a_progressive_jpeg_of_endless_scans_is_refused() -> None:
     assert scans < last
 
 
+@pytest.mark.parametrize("extension", [b"!\xfe" + b"\1a" * 10_000_000, b"!\xfe\1a\0" * 4_000_000])
+def test_a_gif_of_nothing_but_remarks_is_refused(extension: bytes) -> None:
+    data = encoded(SMALL.quantize(4), "GIF")
+    frame = data.index(b",\0\0\0\0")
+
+    with pytest.raises(BrokenImage, match="GIF header"):
+        decode(data[:frame] + extension + data[frame:])
+
+
 @pytest.mark.parametrize(
     "head", [b"\xff\xd8\xff", b"\xff\xd8" + b"\xff\xe1\0\2" * 200_000, b"\xff\xd8" + b"\xff" * 900_000]
 )

@@ -10,7 +10,7 @@ from hrformer.images.formats.layout import Layout, broken_header
 from hrformer.images.formats.pillow import load
 
 _EXTENSION, _IMAGE, _GRAPHIC_CONTROL = 0x21, 0x2C, 0xF9
-_MAX_BLOCKS = 100_000  # of at most 255 bytes: more than a file of 20 MiB needs
+_MAX_BLOCKS = 100_000  # of 255 bytes: more than a file of 20 MiB needs
 
 
 @dataclass(frozen=True)
@@ -85,19 +85,24 @@ def _palette(data: bytes, at: int, flags: int) -> tuple[bytes, int]:
 def _skip_extensions(data: bytes, at: int) -> tuple[int | None, int]:
     """The transparent index, and where the image descriptor begins."""
     transparent = None
-    blocks = 0
-    while data[at] != _IMAGE:
-        if data[at] != _EXTENSION or blocks > _MAX_BLOCKS:
-            raise broken_header("GIF", "no frame comes where one should")
+    for _ in range(_MAX_BLOCKS):
+        if data[at] == _IMAGE:
+            return transparent, at
+        if data[at] != _EXTENSION:
+            break
         if data[at + 1] == _GRAPHIC_CONTROL and data[at + 2] >= 4:
             transparent = data[at + 6] if data[at + 3] & 1 else None
-        at += 2
-        while data[at]:
-            at += 1 + data[at]
-            blocks += 1
-        at += 1
-        blocks += 1
-    return transparent, at
+        at = _skip_blocks(data, at + 2)
+    raise broken_header("GIF", "no frame comes where one should")
+
+
+def _skip_blocks(data: bytes, at: int) -> int:
+    """Where the blocks that begin here have ended."""
+    for _ in range(_MAX_BLOCKS):
+        if not data[at]:
+            return at + 1
+        at += 1 + data[at]
+    raise broken_header("GIF", f"an extension holds more than {_MAX_BLOCKS} blocks")
 
 
 def _alone(data: bytes, frame: Frame) -> bytes:

@@ -111,7 +111,6 @@ def pixels(data: bytes, shrink: int) -> np.ndarray:
     """
     found = segments(data)
     frame = _frame(found)
-    _check_scans(data, frame, found[-1].end)
     space = "CMYK" if _frame_fields(data, frame)[3] == 4 else "RGB"
     try:
         stored = decoded(data, space, shrink)
@@ -142,7 +141,9 @@ def decoded(data: bytes, space: str, shrink: int = 1) -> np.ndarray:
 
     raises: BrokenImage at the least warning.
     """
-    frame = _frame(segments(data))
+    found = segments(data)
+    frame = _frame(found)
+    _check_scans(data, frame, found[-1].end)
     _, height, width, _ = _frame_fields(data, frame)
     smallest = {"min_height": -(-height // shrink), "min_width": -(-width // shrink)} if shrink > 1 else {}
     try:
@@ -191,7 +192,8 @@ def _check_scans(data: bytes, frame: Segment, start: int) -> None:
     if frame.marker not in _PROGRESSIVE:
         return
     _, height, width, _ = _frame_fields(data, frame)
-    scans = 1 + data.count(b"\xff\xda", start)
+    end = data.find(b"\xff\xd9", start)
+    scans = 1 + data.count(b"\xff\xda", start, end if end >= 0 else len(data))
     most = min(_MAX_SCANS, max(_USUAL_SCANS, _MAX_SCANNED_PIXELS // (width * height)))
     if scans > most:
         raise BrokenImage(
