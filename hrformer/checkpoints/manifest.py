@@ -110,6 +110,14 @@ def find(name_or_path: str | Path, manifest: Path | None = None) -> Entry:
     return entries[str(name_or_path)]
 
 
+def describes_itself(path: Path) -> bool:
+    """Whether this is a weight file that says what network it is for, as all that are written here do.
+
+    raises: UnreadableCheckpoint if it is a damaged safetensors file.
+    """
+    return path.suffix == ".safetensors" and METADATA_KEY in read_header(path).get("__metadata__", {})
+
+
 def entry_of_file(path: Path) -> Entry:
     """The model as the weight file itself describes it; its name is the file's.
 

@@ -38,13 +38,14 @@ def save_network(
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
     save_file(stored, unfinished, metadata={"format": "pt", **(metadata or {})})
+    unfinished.chmod(0o644)  # safetensors writes for the owner alone; a service may run as another user
     unfinished.replace(path)
     return sha256_of(path)
 
 
 def save_entry(network: Network, entry: Entry) -> Entry:
     """Writes the weights to the entry's file in its precision; gives the entry with the file's SHA-256."""
-    description = json.dumps(entry_to_values(entry), ensure_ascii=False, sort_keys=True)
+    description = json.dumps(entry_to_values(entry), ensure_ascii=False)
     sha256 = save_network(
         network, entry.file, PRECISIONS[entry.precision], metadata={METADATA_KEY: description}
     )

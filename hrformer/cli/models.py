@@ -8,6 +8,8 @@ from typing import Any
 from hrformer.checkpoints.manifest import Entry, read_manifest
 from hrformer.cli.table import table
 
+FIGURES = 3  # of each model in the table, the deciding one first; --json gives all
+
 
 def parser() -> argparse.ArgumentParser:
     """The flags."""
@@ -32,7 +34,8 @@ def main(argv: list[str]) -> int:
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
-    measured = ", ".join(f"{name} {value}" for name, value in entry.metrics.items())
+    figures = [item for item in entry.metrics.items() if isinstance(item[1], float)][:FIGURES]
+    measured = ", ".join(f"{name} {value}" for name, value in figures)
     sizes = " ".join(f"{height}x{width}" for height, width in entry.input_sizes)
     return entry.name, entry.task, entry.variant, sizes, entry.precision, entry.labels, measured
 

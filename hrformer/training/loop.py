@@ -79,7 +79,9 @@ def validate(task: Task, run: Run, directory: Path, report: Report) -> None:
     deciding = next(iter(figures.values()))
     if deciding > run.progress.best:
         run.progress.best = deciding
-        entry = replace(task.entry("model", figures), file=directory / WEIGHTS)
+        rounded = {name: round(value, 4) for name, value in figures.items()}
+        entry = task.entry("model", {"measured_on": task.measured_on, **rounded})
+        entry = replace(entry, file=directory / WEIGHTS)
         save_entry(run.average.network, entry)
         (directory / SAMPLES).write_bytes(encode_jpeg(task.samples(run.average.network), 88))
     save_state(run, directory)

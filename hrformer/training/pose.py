@@ -1,5 +1,6 @@
 """Training a network to find keypoints of the person in a box."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -37,11 +38,12 @@ class PoseTask:
 
     def __init__(self, directory: Path, recipe: PoseRecipe, device: torch.device) -> None:
         if recipe.network.head != PoseHeadConfig(len(JOINTS)):
-            raise ValueError(f"the network's head is {recipe.network.head}; expected {len(JOINTS)} joints")
+            raise ValueError(f"the network has {recipe.network.head}; expected COCO's {len(JOINTS)} joints")
         self.recipe, self.device = recipe, device
         self.cache = cache_persons(read_persons(directory, "train", min_joints=MIN_JOINTS), recipe.canvas_px)
         self.validation = read_persons(directory, "val")
         self.size = len(self.cache.boxes)
+        self.measured_on = f"{directory.name}/val, {len(self.validation)} persons, boxes given"
         self.mirrored = mirrored_order(self.cache.joints.shape[1], FLIP_PAIRS)
 
     def batch(self, indices: Tensor, generator: torch.Generator) -> tuple[Tensor, tuple[Tensor, Tensor]]:
@@ -93,7 +95,7 @@ class PoseTask:
         drawn = [draw_people(picture, [found]) for picture, found in zip(pictures, people, strict=True)]
         return contact_sheet(drawn)
 
-    def entry(self, name: str, figures: dict[str, float]) -> Entry:
+    def entry(self, name: str, metrics: Mapping[str, float | str]) -> Entry:
         recipe = self.recipe
         coding = PoseCoding(refine="udp", kernel=recipe.kernel, udp=True, padding=recipe.padding)
         return Entry(
@@ -106,7 +108,7 @@ class PoseTask:
             precision="float16",
             config=recipe.network,
             labels="coco-17",
-            metrics=figures,
+            metrics=metrics,
             decode=asdict(coding),
         )
 

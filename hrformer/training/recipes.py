@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from hrformer.modeling.config import NetworkConfig, SegmentationHeadConfig
 from hrformer.modeling.variants import pose, segmentation, tiny
-from hrformer.training.augmentation.geometric import PoseAugmentation
+from hrformer.training.augmentation.geometric import MaskAugmentation, PoseAugmentation
 from hrformer.training.recipe import MaskRecipe, PoseRecipe, Recipe
 
 
@@ -60,9 +60,11 @@ def tiny_parsing() -> MaskRecipe:
         input_size=(224, 160),
         input_sizes=((256, 192), (192, 256), (224, 224)),
         canvas_px=384,
-        steps=3000,
-        batch_size=16,
+        steps=1200,
+        batch_size=12,
+        ema_decay=0.998,
         decay_vectors=False,
+        augmentation=MaskAugmentation(smallest=0.7, largest=1.6, colour=0.25),
     )
 
 

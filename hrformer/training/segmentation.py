@@ -1,6 +1,7 @@
 """Training a network to name the class of every pixel."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,7 @@ class SegmentationTask:
         _check_head(recipe, len(self.validation.classes))
         self.cache = cache_masks(read_mask_folder(directory, "train"), recipe.canvas_px)
         self.size = len(self.cache.labels)
+        self.measured_on = f"{directory.name}/val, {len(self.validation.samples)} pictures"
 
     def batch(self, indices: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Crops uint8, and labels `(n, height, width)` int64, -1 where there is none."""
@@ -98,7 +100,7 @@ class SegmentationTask:
         palette = PALETTES[self.palette_name]
         return contact_sheet([draw_mask(p, m, palette) for p, m in zip(pictures, maps, strict=True)])
 
-    def entry(self, name: str, figures: dict[str, float]) -> Entry:
+    def entry(self, name: str, metrics: Mapping[str, float | str]) -> Entry:
         return Entry(
             name=name,
             task="segmentation",
@@ -109,7 +111,7 @@ class SegmentationTask:
             precision="float16",
             config=self.recipe.network,
             labels=self.palette_name,
-            metrics=figures,
+            metrics=metrics,
         )
 
     def _engine(self, network: Network) -> SegmentationEngine:

@@ -1,5 +1,6 @@
 """What the training loop asks of a task."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ class Task(Protocol):
     """Labelled pictures in memory, and what to do with them."""
 
     size: int  # samples in an epoch
+    measured_on: str  # what the figures are about, for the manifest
 
     def batch(self, indices: Tensor, generator: torch.Generator) -> tuple[Tensor, Any]:
         """Varied crops `(n, 3, height, width)` uint8 of samples, and what the network should say of them."""
@@ -28,5 +30,5 @@ class Task(Protocol):
     def samples(self, network: Network) -> npt.NDArray[np.uint8]:
         """A picture `(height, width, 3)` with what the network says of a few validation samples."""
 
-    def entry(self, name: str, figures: dict[str, float]) -> Entry:
+    def entry(self, name: str, metrics: Mapping[str, float | str]) -> Entry:
         """How the weights are to be listed; file and SHA-256 are filled in when they are written."""
