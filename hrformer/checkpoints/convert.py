@@ -46,12 +46,14 @@ def convert(source: Path, conversion: Conversion = Conversion()) -> tuple[Networ
 def network_of(family: Family, state: Mapping[str, Tensor], conversion: Conversion = Conversion()) -> Network:
     """The network of a family's state_dict, in eval mode. raises: CheckpointError kin, as `convert`."""
     config = detect_config(family, state)
-    translated = translate(family, state, shapes_of(Network(config).state_dict()))
+    network = Network(config)
+    translated = translate(family, state, shapes_of(network.state_dict()))
     strange = [key for key, value in translated.items() if not value.isfinite().all()]
     if strange:
         raise CheckpointError(f"{len(strange)} tensors are not finite, the first goes to {strange[0]}")
     backbone = _chosen(config.backbone, conversion)
-    network = Network(replace(config, backbone=backbone))
+    if backbone != config.backbone:
+        network = Network(replace(config, backbone=backbone))
     network.load_state_dict(resize_bias_tables(translated, backbone.window_size))
     return network.eval()
 

@@ -99,7 +99,7 @@ def read_keys(path: Path) -> list[KeyShape]:
 def read_array(path: Path, name: str) -> NDArray[Any]:
     """One array of an npz file. raises: BadReference if file or array is missing, damaged or pickled."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             array: NDArray[Any] = arrays[name]
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, ValueError, LookupError, TypeError) as error:
         raise BadReference(f"{path} holds no array {name!r} that can be read: {error}") from error

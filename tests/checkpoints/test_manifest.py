@@ -78,7 +78,7 @@ def test_weights_lie_beside_the_package_by_default(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_missing_manifest_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(BadManifest, match="there is no manifest .* set HRFORMER_WEIGHTS"):
+    with pytest.raises(BadManifest, match=r"there is no manifest .* set HRFORMER_WEIGHTS"):
         read_manifest(tmp_path / "manifest.toml")
 
 

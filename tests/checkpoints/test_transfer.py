@@ -66,7 +66,7 @@ def test_tables_stay_fresh_when_the_source_has_none() -> None:
 
 
 def test_a_backbone_of_another_variant_is_refused() -> None:
-    with pytest.raises(KeysDoNotMatch, match="the backbone does not fit: .*missing"):
+    with pytest.raises(KeysDoNotMatch, match=r"the backbone does not fit: .*missing"):
         put_backbone(create_model("small", "pose"), backbone_weights(create_model("tiny", "pose")))
 
 
@@ -99,7 +99,7 @@ def test_resizing_keeps_a_constant() -> None:
 
 
 def test_resizing_is_bilinear_without_aligned_corners() -> None:
-    # A window of 1 has one offset and a window of 2 nine: 3 samples of a row of 3 at -1, 0, 1 become 5 at ±1.2, ±0.6, 0.
+    # Offsets -1, 0, 1 of a window of 2 become five samples at -1.2, -0.6, 0, 0.6, 1.2, held at the ends.
     row = torch.tensor([0.0, 1.0, 4.0])
     resized = resize_bias_table(row.repeat(3)[:, None], 3).reshape(5, 5)
     assert resized[2].tolist() == pytest.approx([0, 0.4, 1, 2.8, 4])

@@ -148,7 +148,7 @@ def break_keys(folder: Path) -> None:
 
 
 def break_npz(folder: Path) -> None:
-    (folder / "cases" / f"{IMAGENET}.npz").write_bytes(b"PK broken")
+    (folder / "cases" / f"{IMAGENET}.npz").write_bytes(b"PK\x03\x04 broken")
 
 
 def pickle_npz(folder: Path) -> None:

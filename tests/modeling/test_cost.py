@@ -18,12 +18,10 @@ PARAMETERS = {
     ("classification", "small", 1000, 7): 13_544_882,
     ("classification", "base", 1000, 7): 50_320_098,
     ("segmentation", "small", 19, 7): 13_523_856,
-    ("segmentation", "small", 59, 7): 13_564_896,
     ("segmentation", "small", 150, 7): 13_658_262,
     ("segmentation", "base", 19, 7): 56_032_512,
     ("segmentation", "base", 19, 15): 56_196_480,
     ("segmentation", "base", 59, 15): 56_237_520,
-    ("segmentation", "base", 60, 15): 56_238_546,
     ("segmentation", "base", 150, 7): 56_166_918,
     ("segmentation", "base", 150, 13): 56_278_182,
 }

@@ -1,0 +1,126 @@
+"""`hrformer convert`, `models` and `inspect` on the same files."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from hrformer.checkpoints.load import load_network
+from hrformer.checkpoints.manifest import default_model, find, read_manifest
+from hrformer.cli.main import main
+from tests.checkpoints.published import CASES, IMAGENET, POSE, state_of
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("published") / "imagenet.pth"
+    torch.save({"model": state_of(CASES[IMAGENET])}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def weights(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("weights")
+    flags = ["--dtype", "float16", "--labels", "imagenet", "--default", "--input-size", "256x224"]
+    assert main(["convert", str(source), "--output", str(folder), "--name", "mine", *flags]) == 0
+    return folder
+
+
+def test_a_conversion_writes_file_and_manifest(weights: Path) -> None:
+    entry = find("mine", weights / "manifest.toml")
+    assert (entry.task, entry.variant, entry.precision) == ("classification", "tiny", "float16")
+    assert (entry.labels, entry.input_sizes) == ("imagenet", ((256, 224),))
+    assert load_network(entry).config == entry.config
+
+
+def test_a_conversion_can_make_the_default_model(weights: Path) -> None:
+    assert default_model("classification", weights / "manifest.toml").name == "mine"
+
+
+def test_a_conversion_names_the_model_after_what_it_is(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["convert", str(source), "--output", str(tmp_path), "--window", "9", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["name"], answer["family"]) == ("hrformer-tiny-classification", "hrformer-cls")
+    (entry,) = read_manifest(tmp_path / "manifest.toml").values()
+    assert entry.config.backbone.window_size == 9
+
+
+def test_a_second_conversion_keeps_the_first(source: Path, weights: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        assert main(["convert", str(source), "--output", str(tmp_path), "--name", name]) == 0
+    assert list(read_manifest(tmp_path / "manifest.toml")) == ["one", "two"]
+
+
+def test_switches_that_the_keys_do_not_show_are_kept(tmp_path: Path) -> None:
+    torch.save({"state_dict": state_of(CASES[POSE])}, tmp_path / "pose.pth")
+    flags = ["--relative-bias", "added", "--mask-padding", "--name", "switched"]
+    assert main(["convert", str(tmp_path / "pose.pth"), "--output", str(tmp_path), *flags]) == 0
+    backbone = find("switched", tmp_path / "manifest.toml").config.backbone
+    assert (backbone.relative_bias, backbone.mask_padding, backbone.upsample) == ("added", True, "bilinear")
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--family", "hrformer-pose"], "does not fit hrformer-pose"),
+        (["--family", "vit"], "there is no family 'vit'; choose one of hrformer-pose, mmpose-1.x"),
+        (["--name", "../escape"], "'../escape' is no name"),
+    ],
+)
+def test_a_refused_conversion_is_one_line_and_writes_nothing(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], sentence: str
+) -> None:
+    assert main(["convert", str(source), "--output", str(tmp_path / "out"), *flags]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_size_is_wrong_use(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        main(["convert", str(source), "--output", str(tmp_path), "--input-size", "big"])
+    assert leaving.value.code == 2
+
+
+def test_models_are_a_table(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--manifest", str(weights / "manifest.toml")]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split()[:3] == ["name", "task", "variant"]
+    assert row.split() == ["mine", "classification", "tiny", "256x224", "float16", "imagenet"]
+
+
+def test_models_are_json_for_programs(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--manifest", str(weights / "manifest.toml"), "--json"]) == 0
+    (model,) = json.loads(capsys.readouterr().out)
+    assert (model["name"], model["input_sizes"]) == ("mine", [[256, 224]])
+    assert model["sha256"] == find("mine", weights / "manifest.toml").sha256
+
+
+def test_inspecting_a_name_shows_what_it_is_made_of(
+    weights: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HRFORMER_WEIGHTS", str(weights))
+    assert main(["inspect", "mine", "--size", "224x224", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["parameters"], found["task"], found["head"]) == (
+        8_035_820,
+        "classification",
+        {"classes": 1000},
+    )
+    assert f"{found['multiply_adds'] / 1e9:.3f}" == "1.708"
+
+
+def test_inspecting_a_file_lists_its_keys(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(weights / "mine.safetensors"), "--keys"]) == 0
+    assert "  head.classify.weight           [1000, 2048]" in capsys.readouterr().out
+
+
+def test_inspecting_a_published_checkpoint_names_its_family(
+    source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect", str(source)]) == 0
+    out = capsys.readouterr().out
+    assert f"{'family':<30} hrformer-cls" in out
+    assert f"{'parameters':<30} 8,035,820" in out
