@@ -81,14 +81,18 @@ class Batcher(Generic[Key, Item, Result]):
         self._arrival = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
         self._is_closed = False
+        self._failure: Exception | None = None
 
     def submit(
         self, key: Key, items: Sequence[Item], *, expires_at: float = float("inf"), urgent: bool = False
     ) -> list[Ticket[Key, Item, Result]]:
         """A ticket for each item, in order; all of them are taken, or none.
 
-        raises: QueueFull, Closed. A ticket's `result` raises what `run` raised, or Expired.
+        raises: QueueFull, Closed, the failure given to `abandon`. A ticket's `result` raises Expired, or what
+        `run` raised.
         """
+        if self._failure is not None:
+            raise self._failure
         if self._is_closed:
             raise Closed
         if self.waiting() + len(items) > self._max_waiting:
@@ -124,7 +128,8 @@ class Batcher(Generic[Key, Item, Result]):
             await self._worker
 
     def abandon(self, error: Exception) -> None:
-        """Everything that waits gets `error` for its result; what runs goes on."""
+        """Everything that waits, and all that comes, gets `error` for its result; what runs goes on."""
+        self._failure = error
         for lane in self._lanes.values():
             for ticket in lane:
                 ticket.fail(error)

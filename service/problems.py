@@ -29,14 +29,10 @@ class Problem(Exception):
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
-        self.slug, self.detail, self.field, self.index, self.headers = (
-            slug,
-            detail,
-            field,
-            index,
-            headers or {},
-        )
-        self.kind = KINDS[slug]
+        self.slug, self.kind, self.index, self.headers = slug, KINDS[slug], index, headers or {}
+        # What the client sent may be quoted here, and not all that Python calls text can be sent back.
+        self.detail = detail.encode("utf-8", "replace").decode()
+        self.field = field and field.encode("utf-8", "replace").decode()
 
 
 # The messages of these are written for clients.

@@ -34,12 +34,21 @@ class Running:
 Start = Callable[..., AbstractAsyncContextManager[Running]]
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Lets everything else run until the condition holds."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110  # the condition may depend on any part
+            await asyncio.sleep(0)
+
+
 def echo_models() -> dict[str, Model]:
     return {"echo-pose": EchoPose(), "echo-parsing": EchoSegmentation()}
 
 
 @asynccontextmanager
-async def in_process(models: Mapping[str, Model] | None = None, **settings: Any) -> AsyncIterator[Running]:
+async def in_process(
+    models: Mapping[str, Model] | None = None, *, until_started: bool = True, **settings: Any
+) -> AsyncIterator[Running]:
     """The application over ASGI, ready."""
     models = models or echo_models()
     app = create_app(Settings(**settings), models)
@@ -50,7 +59,8 @@ async def in_process(models: Mapping[str, Model] | None = None, **settings: Any)
         client = await stack.enter_async_context(
             httpx.AsyncClient(transport=transport, base_url="http://service")
         )
-        await asyncio.wait_for(parts.lifecycle.started.wait(), 30)
+        if until_started:
+            await asyncio.wait_for(parts.lifecycle.started.wait(), 30)
         yield Running(client, parts, next(m for m in models.values() if isinstance(m, EchoPose)))
 
 

@@ -1,5 +1,6 @@
-"""Models whose answers are computed from the pixels they were given, so that a mix-up of pictures would show."""
+"""Models whose answers are computed from the pixels they get, so that a mix-up of pictures would show."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,9 +17,8 @@ from hrformer.modeling.config import BackboneConfig, NetworkConfig, PoseHeadConf
 
 BACKBONE = BackboneConfig(channels=(8, 16, 32, 64), heads=(1, 2, 4, 8), modules=(1, 1, 1))
 SIZE = (8, 6)  # (height, width) of a crop
+Hook = Callable[[Tensor], None]
 Boxes = Sequence[tuple[float, float, float, float]]
-
-
 
 
 def entry(name: str, task: str, labels: str, head: PoseHeadConfig | SegmentationHeadConfig) -> Entry:
@@ -41,15 +41,40 @@ def mean_colour(pixels: Tensor) -> Tensor:
     return pixels.float().mean(dim=(-2, -1))
 
 
+class Gate:
+    """Holds a model: what runs waits on the model thread until the gate is opened."""
+
+    def __init__(self) -> None:
+        self._entered = threading.Semaphore(0)
+        self._open = threading.Event()
+
+    def __call__(self, batch: Tensor) -> None:
+        self._entered.release()
+        assert self._open.wait(30), "nobody opened the gate"
+
+    async def entered(self) -> None:
+        """Returns when another batch has come to the gate."""
+        assert await asyncio.to_thread(self._entered.acquire, timeout=30), "no batch came to the gate"
+
+    def open(self) -> None:
+        self._open.set()
+
+
 class EchoPose:
     """x and y of every keypoint are the means of red and green in the box, the score that of blue.
 
-    before_run: called on the model thread before each batch; may block or raise.
+    before_run, before_warm: called on the model thread; may block or raise.
     """
 
-    def __init__(self, before_run: Callable[[Tensor], None] = lambda crops: None, name: str = "echo-pose") -> None:
+    def __init__(
+        self,
+        before_run: Hook = lambda batch: None,
+        *,
+        before_warm: Hook = lambda batch: None,
+        name: str = "echo-pose",
+    ) -> None:
         self.entry = entry(name, "pose", "coco", PoseHeadConfig())
-        self.before_run = before_run
+        self.before_run, self.before_warm = before_run, before_warm
         self.batch_sizes: list[int] = []
         self.threads: set[str] = set()
 
@@ -83,15 +108,13 @@ class EchoPose:
         ]
 
     def warm(self) -> None:
-        pass
+        self.before_warm(torch.zeros(1, 3, *SIZE, dtype=torch.uint8))
 
 
 class EchoSegmentation:
-    """The class of every pixel is a tenth of red in the picture's middle."""
+    """The class of every pixel is red divided by 26 in the picture's middle."""
 
-    def __init__(
-        self, before_run: Callable[[Tensor], None] = lambda canvases: None, name: str = "echo-parsing"
-    ) -> None:
+    def __init__(self, before_run: Hook = lambda batch: None, *, name: str = "echo-parsing") -> None:
         self.entry = entry(name, "segmentation", "parsing", SegmentationHeadConfig(classes=10))
         self.before_run = before_run
         self.batch_sizes: list[int] = []
@@ -107,7 +130,7 @@ class EchoSegmentation:
     def run(self, canvases: Tensor) -> Tensor:
         self.before_run(canvases)
         self.batch_sizes.append(len(canvases))
-        reds = (mean_colour(canvases)[:, 0] / 10).long()
+        reds = (mean_colour(canvases)[:, 0] / 26).long()
         return torch.nn.functional.one_hot(reds, 10).float()[:, :, None, None].expand(-1, -1, 2, 2)
 
     def finish(self, logits: Tensor, canvas: Canvas) -> Tensor:

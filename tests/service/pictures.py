@@ -1,6 +1,7 @@
 """Small pictures of one colour, and files that are none."""
 
 import io
+import zlib
 
 import numpy as np
 from PIL import Image
@@ -13,6 +14,18 @@ def plain(colour: Colour = (100, 150, 200), width: int = 40, height: int = 30, k
     file = io.BytesIO()
     Image.new("RGB", (width, height), colour).save(file, kind)
     return file.getvalue()
+
+
+def huge(side_px: int = 13_000) -> bytes:
+    """20 KB of a PNG whose header says it has so many pixels a side."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
+        )
+
+    header = side_px.to_bytes(4, "big") * 2 + b"\x08\x02\x00\x00\x00"
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", bytes(20_000))
 
 
 def halves(left: Colour, right: Colour, width: int = 40, height: int = 30) -> bytes:

@@ -289,6 +289,8 @@ def test_abandoned_items_get_the_given_failure() -> None:
         tickets = batcher.submit("c", ["running", "waiting"])
         await asyncio.sleep(0.1)
         batcher.abandon(RuntimeError("the device is gone"))
+        with pytest.raises(RuntimeError, match="gone"):
+            batcher.submit("c", ["late"])
         return await asyncio.gather(*(ticket.result for ticket in tickets), return_exceptions=True)
 
     [running, waiting] = run(play())

@@ -4,7 +4,7 @@ import pytest
 
 from hrformer.geometry.skeletons import JOINTS
 from tests.service.conftest import Running
-from tests.service.pictures import halves, plain
+from tests.service.pictures import plain
 
 
 async def test_the_answer_has_the_form_of_the_contract(service: Running) -> None:
@@ -21,7 +21,8 @@ async def test_the_answer_has_the_form_of_the_contract(service: Running) -> None
                 "box": [0.0, 0.0, 40.0, 30.0],
                 "score": pytest.approx(0.7843),
                 "keypoints": [
-                    {"name": name, "x": 100.0, "y": 150.0, "score": 0.7843, "visible": True} for name in JOINTS
+                    {"name": name, "x": 100.0, "y": 150.0, "score": 0.7843, "visible": True}
+                    for name in JOINTS
                 ],
             }
         ],
