@@ -3,7 +3,7 @@
 import argparse
 import json
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,13 +83,17 @@ def _read(arguments: argparse.Namespace) -> "tuple[Network, Entry, str]":
     from hrformer.checkpoints.load import load_network
     from hrformer.checkpoints.manifest import describes_itself, entry_of_file
 
+    conversion = from_flags(Conversion, arguments)
     if describes_itself(arguments.source):
+        if conversion != Conversion():
+            flags = ", ".join("--" + field.name.replace("_", "-") for field in fields(Conversion))
+            raise ValueError(f"{arguments.source} describes itself; {flags} are for published checkpoints")
         entry = entry_of_file(arguments.source)
         name = arguments.name or f"hrformer-{entry.variant}-{entry.task}"
         file = arguments.output.resolve() / f"{name}.safetensors"
         precision = arguments.dtype or entry.precision
         return load_network(entry), replace(entry, name=name, file=file, precision=precision), "trained here"
-    network, family = convert(arguments.source, from_flags(Conversion, arguments))
+    network, family = convert(arguments.source, conversion)
     name = arguments.name or f"hrformer-{variant_of(network.config.backbone)}-{task_of(network.config)}"
     dtype = arguments.dtype or "float32"
     return network, entry_for(network, family, name, arguments.output, dtype), family.name

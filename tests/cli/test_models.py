@@ -62,6 +62,26 @@ def test_switches_that_the_keys_do_not_show_are_kept(tmp_path: Path) -> None:
     assert (backbone.relative_bias, backbone.mask_padding, backbone.upsample) == ("added", True, "bilinear")
 
 
+def test_a_file_of_our_own_keeps_what_it_says_of_itself(weights: Path, tmp_path: Path) -> None:
+    source, output = str(weights / "mine.safetensors"), str(tmp_path)
+    assert main(["convert", source, "--output", output, "--name", "again", "--dtype", "float32"]) == 0
+    before, after = find("mine", weights / "manifest.toml"), find("again", tmp_path / "manifest.toml")
+    assert (after.labels, after.input_sizes, after.config) == (
+        before.labels,
+        before.input_sizes,
+        before.config,
+    )
+    assert after.precision == "float32"
+
+
+def test_a_file_of_our_own_is_not_bent_to_another_family(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = str(weights / "mine.safetensors")
+    assert main(["convert", source, "--output", str(tmp_path), "--window", "9"]) == 2
+    assert "describes itself; --family, --window" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
