@@ -50,7 +50,9 @@ class Backbone(nn.Module):
 
 def drop_path_rates(config: BackboneConfig) -> list[list[list[float]]]:
     """Rate of each block by stage, module and depth in the module; all branches of a module share it."""
-    rates = iter(torch.linspace(0, config.drop_path, config.blocks * sum(config.modules)).tolist())
+    rates = iter(
+        torch.linspace(0, config.drop_path, config.blocks * sum(config.modules), device="cpu").tolist()
+    )
     return [
         [[next(rates) for _ in range(config.blocks)] for _ in range(modules)] for modules in config.modules
     ]

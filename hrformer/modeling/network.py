@@ -56,7 +56,7 @@ def _initialise(module: nn.Module) -> None:
         if module.bias is not None:
             nn.init.zeros_(module.bias)
     elif isinstance(module, FeedForward):
-        # A block starts as the identity, so that 36 to 44 of them learn from the first steps on.
+        # A block starts as the identity, so that 38 to 44 of them learn from the first steps on.
         nn.init.zeros_(module.reduce_norm.weight)
     elif isinstance(module, PoseHead):
         nn.init.normal_(module.heatmaps.weight, std=0.001)
