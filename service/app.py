@@ -159,8 +159,9 @@ async def _start(parts: Parts, models: Mapping[str, Model] | None) -> None:
         for one in served:
             _introduce(parts, one)
     except Exception as error:
-        logger.exception("the models cannot be loaded")
-        parts.lifecycle.fail_to_start(f"the models cannot be loaded: {error}")
+        # What is wrong with weights is said in a sentence; anything else is a defect, and needs its trace.
+        logger.error("the models cannot be loaded: %s", error, exc_info=not isinstance(error, ValueError))
+        parts.lifecycle.fail_to_start("the models cannot be loaded; the log says why")
         return
     parts.lifecycle.become_ready()
     logger.info("ready", extra={"models": [one.name for one in served]})

@@ -21,3 +21,11 @@ def reference() -> Path:
     if not (directory / "cases.json").is_file():
         pytest.skip(f"no reference arrays: {directory} has no cases.json; set HRFORMER_REFERENCE")
     return directory
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Tests share the machine with whatever else runs there, and sums come out the same everywhere."""
+    import torch
+
+    torch.set_num_threads(1)

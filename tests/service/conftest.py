@@ -4,12 +4,13 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import pytest
 import uvicorn
+from fastapi import FastAPI
 
 from service.app import Parts, create_app
 from service.models import Model
@@ -23,7 +24,7 @@ class Running:
 
     client: httpx.AsyncClient
     parts: Parts
-    pose: EchoPose
+    pose: EchoPose = field(default_factory=EchoPose)  # the stand-in, where it serves
     address: tuple[str, int] = ("", 0)
 
     def metric(self, name: str, **labels: str) -> float:
@@ -41,27 +42,37 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
+def pose_of(models: Mapping[str, Model]) -> EchoPose:
+    return next(model for model in models.values() if isinstance(model, EchoPose))
+
+
 def echo_models() -> dict[str, Model]:
     return {"echo-pose": EchoPose(), "echo-parsing": EchoSegmentation()}
+
+
+@asynccontextmanager
+async def serving(app: FastAPI, *, until_started: bool = True) -> AsyncIterator[Running]:
+    """An application over ASGI, running, and ready unless told otherwise."""
+    parts: Parts = app.state.parts
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(app.router.lifespan_context(app))
+        transport = httpx.ASGITransport(app)
+        client = httpx.AsyncClient(transport=transport, base_url="http://service", timeout=None)
+        await stack.enter_async_context(client)
+        if until_started:
+            await asyncio.wait_for(parts.lifecycle.started.wait(), 30)
+        yield Running(client, parts)
 
 
 @asynccontextmanager
 async def in_process(
     models: Mapping[str, Model] | None = None, *, until_started: bool = True, **settings: Any
 ) -> AsyncIterator[Running]:
-    """The application over ASGI, ready."""
+    """The application with stand-in models."""
     models = models or echo_models()
-    app = create_app(Settings(**settings), models)
-    parts: Parts = app.state.parts
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(app.router.lifespan_context(app))
-        transport = httpx.ASGITransport(app)
-        client = await stack.enter_async_context(
-            httpx.AsyncClient(transport=transport, base_url="http://service")
-        )
-        if until_started:
-            await asyncio.wait_for(parts.lifecycle.started.wait(), 30)
-        yield Running(client, parts, next(m for m in models.values() if isinstance(m, EchoPose)))
+    async with serving(create_app(Settings(**settings), models), until_started=until_started) as running:
+        running.pose = pose_of(models)
+        yield running
 
 
 @asynccontextmanager
@@ -78,7 +89,7 @@ async def on_sockets(models: Mapping[str, Model] | None = None, **settings: Any)
     try:
         await asyncio.wait_for(parts.lifecycle.started.wait(), 30)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{address[1]}") as client:
-            yield Running(client, parts, next(m for m in models.values() if isinstance(m, EchoPose)), address)
+            yield Running(client, parts, pose_of(models), address)
     finally:
         server.should_exit = True
         await serving

@@ -1,0 +1,82 @@
+"""uvicorn with our way of stopping: drain first, then end with an exit code."""
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from types import FrameType
+
+import uvicorn
+
+from service.app import Parts, create_app
+from service.lifecycle import State
+from service.logs import set_up_logging
+from service.models import Model
+from service.settings import Settings
+
+KEEP_ALIVE_S = 30  # an idle connection is kept for so long
+SLOW_READERS_S = 30  # clients may take so long to read the last answers after everything is answered
+OK, FAILED = 0, 1
+
+
+class DrainingServer(uvicorn.Server):
+    """uvicorn stops listening at a signal and dies by it; this one drains first and has an exit code."""
+
+    def __init__(self, config: uvicorn.Config, parts: Parts) -> None:
+        super().__init__(config)
+        self._parts = parts
+        self._draining: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """First signal: drain. A second Ctrl-C: stop now."""
+        if self._draining is not None and sig == signal.SIGINT:
+            self.should_exit = self.force_exit = True
+        elif self._loop is not None:
+            self._loop.call_soon_threadsafe(self._drain, 0.0 if sig == signal.SIGINT else None)
+
+    async def serve_until_stopped(self) -> int:
+        """Serves; returns the exit code."""
+        self._loop = asyncio.get_running_loop()
+        stopping = self._loop.create_task(self._stop_when_told())
+        try:
+            await self.serve()
+        except SystemExit:  # uvicorn's, after it has logged why it cannot listen
+            return FAILED
+        finally:
+            stopping.cancel()
+        return FAILED if self._parts.lifecycle.state is State.FAILED else OK
+
+    def _drain(self, grace_s: float | None) -> None:
+        if self._draining is None:
+            grace_s = self._parts.settings.drain_grace_s if grace_s is None else grace_s
+            self._draining = asyncio.get_running_loop().create_task(self._parts.lifecycle.drain(grace_s))
+
+    async def _stop_when_told(self) -> None:
+        await self._parts.lifecycle.stop.wait()
+        self.should_exit = True
+
+
+def serve(settings: Settings, models: Mapping[str, Model] | None = None) -> int:
+    """Runs the service until it is told to stop. Exit code 0 once everything accepted is answered.
+
+    models: engines by name, in place of those that the settings name.
+    raises: SettingsError.
+    """
+    set_up_logging(settings.log_level)
+    app = create_app(settings, models)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=SLOW_READERS_S,
+    )
+    server = DrainingServer(config, app.state.parts)
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        return runner.run(server.serve_until_stopped())
