@@ -30,7 +30,7 @@ _HEADERS = (
     ),
     ("X-Priority", {"type": "string", "enum": ["high", "normal"]}, "high goes first"),
 )
-_ELSEWHERE = (404, 405)
+_STATUSES = sorted({kind.status for kind in KINDS.values()} - {405})
 
 
 def operation(
@@ -43,7 +43,18 @@ def operation(
             "parameters": [_parameter(option, formats) for option in options.values()] + _headers(),
             "requestBody": {"required": True, "content": _bodies(options, formats)},
         },
-        "responses": {200: _success(formats, answer)} | _problems(),
+        "responses": {200: _success(formats, answer)} | problems(*_STATUSES),
+    }
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problems of these statuses."""
+    return {
+        status: {
+            "description": "; ".join(f"`{slug}`" for slug, kind in KINDS.items() if kind.status == status),
+            "content": {MEDIA_TYPE: {"schema": _PROBLEM}},
+        }
+        for status in statuses
     }
 
 
@@ -93,14 +104,3 @@ def _success(formats: Mapping[str, Format[Any]], answer: type[Any]) -> dict[str,
         name: {"schema": {"type": "string"}} for name in ("X-Model", "X-Model-Version", "X-Request-ID")
     }
     return {"model": answer, "description": "The answer", "content": content, "headers": headers}
-
-
-def _problems() -> dict[int | str, dict[str, Any]]:
-    statuses = sorted({kind.status for kind in KINDS.values()} - set(_ELSEWHERE) | {404})
-    return {
-        status: {
-            "description": "; ".join(f"`{slug}`" for slug, kind in KINDS.items() if kind.status == status),
-            "content": {MEDIA_TYPE: {"schema": _PROBLEM}},
-        }
-        for status in statuses
-    }
