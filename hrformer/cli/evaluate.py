@@ -14,6 +14,7 @@ from hrformer.cli.hardware import Hardware
 from hrformer.cli.table import table
 
 if TYPE_CHECKING:
+    from hrformer.checkpoints.manifest import Entry
     from hrformer.engine.pose import PoseEngine
     from hrformer.engine.segmentation import SegmentationEngine
     from hrformer.evaluation.pose import PoseFigures
@@ -50,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Measures and prints."""
     arguments = parser().parse_args(argv)
+    from hrformer.cli.answers import VERSION_DIGITS
     from hrformer.engine.pose import PoseEngine
     from hrformer.engine.predictor import load
 
@@ -68,7 +70,7 @@ def main(argv: list[str]) -> int:
     entry = engine.entry
     if arguments.json:
         asked = {"data": str(arguments.data), "split": arguments.split, "flip_test": arguments.flip_test}
-        model = {"model": entry.name, "model_version": entry.sha256}
+        model = {"model": entry.name, "model_version": entry.sha256[:VERSION_DIGITS]}
         print(json.dumps(_without_nan({**model, **asked, **values}), indent=2))
     else:
         print(f"{entry.name} on {arguments.data}, {arguments.split}: {what}\n")
@@ -90,20 +92,27 @@ def _mask_figures(engine: "SegmentationEngine", arguments: argparse.Namespace) -
 
     from hrformer.data.mask_folder import read_mask_folder
     from hrformer.evaluation.segmentation import confusions, segmentation_figures
-    from hrformer.geometry.palettes import PALETTES
 
     if arguments.flip_test:
         raise ValueError(f"--flip-test is for pose; model {engine.entry.name!r} is for segmentation")
     folder = read_mask_folder(arguments.data, arguments.split)
-    known = tuple(name for name, _ in PALETTES[engine.entry.labels])
-    if folder.classes != known:
-        raise ValueError(
-            f"model {engine.entry.name!r} tells {', '.join(known)}; the masks of {arguments.data} show "
-            f"{', '.join(folder.classes)}"
-        )
+    _check_classes(engine.entry, folder.classes)
     folder = replace(folder, samples=folder.samples[: arguments.limit])
     total = torch.stack(list(_shown(confusions(engine, folder), len(folder.samples)))).sum(dim=0)
     return segmentation_figures(total, folder.classes, folder.background, len(folder.samples))
+
+
+def _check_classes(entry: "Entry", classes: tuple[str, ...]) -> None:
+    """raises: ValueError if the model tells other classes than the masks show."""
+    from hrformer.geometry.palettes import PALETTES
+
+    known = tuple(name for name, _ in PALETTES.get(entry.labels, ()))
+    count: int = entry.config.head.classes  # type: ignore[union-attr]
+    if len(classes) != count or known not in ((), classes):
+        raise ValueError(
+            f"model {entry.name!r} tells {count} classes {' '.join(known)}; "
+            f"the masks show {len(classes)}: {' '.join(classes)}"
+        )
 
 
 def _pose_rows(figures: "PoseFigures") -> list[tuple[str, str]]:

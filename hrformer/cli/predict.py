@@ -116,6 +116,7 @@ def _predict(
     predictor: "Predictor", picture: Path, output: Path | None, arguments: argparse.Namespace
 ) -> str:
     """The line to print; draws on the way."""
+    from hrformer.cli.answers import VERSION_DIGITS
     from hrformer.images.decode import decode, read_header
 
     data = picture.read_bytes()
@@ -132,7 +133,7 @@ def _predict(
         {
             "file": str(picture),
             "model": entry.name,
-            "model_version": entry.sha256,
+            "model_version": entry.sha256[:VERSION_DIGITS],
             "image": {"width": header.width, "height": header.height},
             **answer.values,
         }
@@ -154,10 +155,11 @@ def _pose(predictor: "Predictor", data: bytes, arguments: argparse.Namespace) ->
 
 def _mask(predictor: "Predictor", data: bytes) -> Answer:
     from hrformer.cli.answers import class_values, classes_in_words
-    from hrformer.geometry.palettes import PALETTES
+    from hrformer.geometry.palettes import palette_of
     from hrformer.images.draw import draw_mask
 
-    palette = PALETTES[predictor.engine.entry.labels]
+    entry = predictor.engine.entry
+    palette = palette_of(entry.labels, entry.config.head.classes)  # type: ignore[union-attr]
     class_map = predictor.segment(data)
     return Answer(
         {"classes": class_values(class_map, palette)},

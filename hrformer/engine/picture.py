@@ -29,7 +29,8 @@ def as_picture(image: ImageLike, shrink: Callable[[int, int], int], limits: Limi
             raise ValueError(
                 f"the image is {image.dtype} of shape {image.shape}; expected uint8 (height, width, 3)"
             )
-        return _whole(np.ascontiguousarray(image), shrink)
+        # Writable too, or torch warns of it: a PIL image seen as an array is not.
+        return _whole(np.require(image, requirements=("C", "W")), shrink)
     if isinstance(image, Image.Image):
         return _whole(rgb_pixels(ImageOps.exif_transpose(image)), shrink)
     data = image if isinstance(image, bytes) else Path(image).read_bytes()

@@ -15,8 +15,9 @@ from hrformer.geometry.boxes import PADDING, centre_scale, clip_boxes
 from hrformer.geometry.crop import crop_boxes, to_image
 from hrformer.geometry.keypoints import Refine, decode_heatmaps, heatmap_to_crop, merge_flipped
 from hrformer.geometry.similarity import rescore
-from hrformer.geometry.skeletons import FLIP_PAIRS
+from hrformer.geometry.skeletons import FLIP_PAIRS, JOINTS
 from hrformer.images.decode import Picture
+from hrformer.modeling.config import PoseHeadConfig
 from hrformer.modeling.network import Network
 
 Boxes = Sequence[Sequence[float]]  # x, y, width, height each
@@ -88,6 +89,10 @@ class PoseEngine:
     def __init__(
         self, network: Network, entry: Entry, *, device: str = "auto", precision: str = "auto"
     ) -> None:
+        if entry.config.head != PoseHeadConfig(len(JOINTS)):
+            raise ValueError(
+                f"model {entry.name!r} has {entry.config.head}; expected COCO's {len(JOINTS)} joints"
+            )
         self.entry = entry
         self.input_size = entry.input_sizes[0]  # (height, width) of a crop
         self.coding = PoseCoding.from_values(entry.decode)

@@ -32,3 +32,16 @@ CAMVID: Palette = (
 )
 
 PALETTES: dict[str, Palette] = {"parsing": PARSING, "person": PERSON, "camvid": CAMVID}
+
+
+def palette_of(labels: str, classes: int) -> Palette:
+    """The palette of this name; where there is none, numbered classes in PASCAL VOC's colours."""
+    return PALETTES.get(labels) or tuple((f"class_{index}", _voc_colour(index)) for index in range(classes))
+
+
+def _voc_colour(index: int) -> tuple[int, int, int]:
+    """Every third bit of the index, lowest first, from the highest bit of a channel downwards."""
+    red, green, blue = (
+        sum((index >> 3 * bit + channel & 1) << 7 - bit for bit in range(8)) for channel in range(3)
+    )
+    return red, green, blue

@@ -1,0 +1,217 @@
+"""The library's front door."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import hrformer
+from hrformer.checkpoints.errors import UnknownModel
+from hrformer.engine.picture import ImageLike
+from hrformer.engine.pose import PoseEngine
+from hrformer.engine.predictor import MAX_CROPS, Predictor, load, load_engine
+from hrformer.engine.segmentation import SegmentationEngine
+from hrformer.images.errors import BrokenImage, ImageTooSmall, NotAnImage
+from hrformer.modeling.variants import classification
+from tests.engine.stand_ins import random_picture
+from tests.material import (
+    ASTRONAUT,
+    PICTURES,
+    mask_entry,
+    pose_entry,
+    saved,
+    seeded,
+    shallow,
+    shallow_person,
+    shallow_pose,
+)
+
+
+@pytest.fixture(scope="module")
+def poses() -> Predictor:
+    # A quarter shift: on maps of a network that has learned nothing, UDP's Newton steps are of any length.
+    entry = pose_entry(decode={"refine": "shift"})
+    return Predictor(PoseEngine(seeded(shallow_pose()), entry, device="cpu"))
+
+
+@pytest.fixture(scope="module")
+def masks() -> Predictor:
+    return Predictor(SegmentationEngine(seeded(shallow_person()), mask_entry(), device="cpu"))
+
+
+def opened(file: Path) -> Image.Image:
+    image = Image.open(file)
+    image.load()  # which closes the file
+    return image
+
+
+FORMS: dict[str, ImageLike] = {
+    "path": ASTRONAUT,
+    "text": str(ASTRONAUT),
+    "bytes": ASTRONAUT.read_bytes(),
+    "pil": opened(ASTRONAUT),
+    "array": np.asarray(opened(ASTRONAUT)),
+}
+
+
+BOX = [[120.0, 30.0, 60.0, 60.0]]  # small enough to be decoded whole in every form
+
+
+@pytest.mark.parametrize("form", list(FORMS))
+def test_an_image_may_come_as_path_bytes_pil_or_array(poses: Predictor, form: str) -> None:
+    (expected,) = poses.pose(ASTRONAUT, BOX)
+    (person,) = poses.pose(FORMS[form], BOX)  # type: ignore[call-overload]
+
+    np.testing.assert_allclose(person.keypoints[:, :2], expected.keypoints[:, :2], atol=0.1)
+
+
+def test_a_list_of_images_gives_a_list(poses: Predictor) -> None:
+    images = list(FORMS.values())
+    people = poses.pose(images, [BOX] * len(images))
+
+    assert [len(found) for found in people] == [1] * len(images)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied_to_pil_images_as_to_files(
+    tmp_path: Path, masks: Predictor, orientation: int
+) -> None:
+    file = tmp_path / "turned.png"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(random_picture(80, 50)).save(file, exif=exif)
+    from_pil, from_file = masks.segment(opened(file)), masks.segment(file)
+
+    assert from_pil.shape == ((50, 80) if orientation < 5 else (80, 50))
+    np.testing.assert_array_equal(from_pil, from_file)
+
+
+def test_an_answer_does_not_depend_on_the_others_in_its_batch(poses: Predictor) -> None:
+    boxes = [[10.0 + 3 * i, 20.0 + 2 * i, 150.0 + i, 200.0 - i] for i in range(MAX_CROPS + 6)]
+    together = poses.pose(ASTRONAUT, boxes)
+    alone = [poses.pose(ASTRONAUT, boxes)[0] for boxes in ([boxes[0]], [boxes[40]], [boxes[-1]])]
+
+    for one, other in zip(alone, (together[0], together[40], together[-1]), strict=True):
+        np.testing.assert_allclose(one.keypoints[:, :2], other.keypoints[:, :2], atol=0.1)
+        np.testing.assert_allclose(one.keypoints[:, 2], other.keypoints[:, 2], atol=0.001)
+
+
+def test_images_run_together_answer_as_alone(poses: Predictor) -> None:
+    files: list[ImageLike] = [ASTRONAUT, PICTURES / "camera.png", PICTURES / "grace_hopper.jpg"]
+    together = poses.pose(files)
+
+    for file, (person,) in zip(files, together, strict=True):
+        (alone,) = poses.pose(file)  # type: ignore[call-overload]
+        np.testing.assert_allclose(person.keypoints, alone.keypoints, atol=0.1)
+        assert person.box == alone.box
+
+
+def test_a_picture_without_boxes_among_others_has_no_people(poses: Predictor) -> None:
+    assert [len(people) for people in poses.pose([ASTRONAUT, ASTRONAUT], [[], BOX])] == [0, 1]
+
+
+def test_no_images_give_no_answers(poses: Predictor, masks: Predictor) -> None:
+    assert poses.pose([]) == []
+    assert masks.segment([]) == []
+
+
+def test_the_same_image_gives_the_same_answer(poses: Predictor) -> None:
+    first, second = poses.pose(ASTRONAUT), poses.pose(ASTRONAUT)
+
+    assert np.array_equal(first[0].keypoints, second[0].keypoints)
+
+
+def test_a_mask_has_the_size_of_the_picture(masks: Predictor) -> None:
+    class_map = masks.segment(PICTURES / "grace_hopper.jpg")
+
+    assert (class_map.shape, class_map.dtype) == ((600, 512), np.uint8)
+
+
+def test_a_model_for_masks_has_no_keypoints(masks: Predictor) -> None:
+    with pytest.raises(ValueError, match="'small-person' is for segmentation; expected one for pose"):
+        masks.pose(ASTRONAUT)
+
+
+def test_a_model_for_keypoints_has_no_masks(poses: Predictor) -> None:
+    with pytest.raises(ValueError, match="'small-pose' is for pose; expected one for segmentation"):
+        poses.segment(ASTRONAUT)
+
+
+def test_as_many_lists_of_boxes_as_images_are_needed(poses: Predictor) -> None:
+    with pytest.raises(ValueError, match="2 images but 1 lists of boxes"):
+        poses.pose([ASTRONAUT, ASTRONAUT], [BOX])
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((20, 20), np.uint8), r"uint8 of shape \(20, 20\)"),
+        (np.zeros((20, 20, 4), np.uint8), r"uint8 of shape \(20, 20, 4\)"),
+        (np.zeros((20, 20, 3), np.float32), "float32 of shape"),
+        (np.zeros((0, 20, 3), np.uint8), r"uint8 of shape \(0, 20, 3\)"),
+        (Image.new("F", (20, 20)), "mode F"),
+    ],
+)
+def test_an_image_of_another_kind_is_refused(masks: Predictor, image: ImageLike, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        masks.segment(image)  # type: ignore[call-overload]
+
+
+def test_bytes_that_are_no_picture_are_refused(masks: Predictor) -> None:
+    with pytest.raises(NotAnImage):
+        masks.segment(b"once upon a time, there was a text")
+
+
+def test_a_truncated_picture_is_refused(masks: Predictor) -> None:
+    with pytest.raises(BrokenImage):
+        masks.segment(ASTRONAUT.read_bytes()[:20_000])
+
+
+def test_a_picture_of_a_few_pixels_is_refused(masks: Predictor, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 100)).save(tmp_path / "thin.png")
+    with pytest.raises(ImageTooSmall):
+        masks.segment(tmp_path / "thin.png")
+
+
+def test_a_path_that_is_not_there_is_an_os_error(masks: Predictor, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        masks.segment(tmp_path / "nothing.jpg")
+
+
+def test_a_weight_file_is_loaded_by_its_path(tmp_path: Path, poses: Predictor) -> None:
+    entry = saved(pose_entry(decode={"refine": "shift"}), tmp_path)
+    (expected,) = poses.pose(ASTRONAUT)
+    (person,) = hrformer.load(entry.file, device="cpu").pose(ASTRONAUT)
+
+    np.testing.assert_allclose(person.keypoints, expected.keypoints, atol=1e-3)
+
+
+def test_an_unknown_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "manifest.toml").write_text("format = 1\n")
+    monkeypatch.setenv("HRFORMER_WEIGHTS", str(tmp_path))
+    with pytest.raises(UnknownModel, match="there is no model 'nobody'"):
+        load("nobody")
+
+
+def test_a_model_for_another_task_is_refused(tmp_path: Path) -> None:
+    entry = pose_entry(
+        task="classification", config=classification(shallow()), file=tmp_path / "x.safetensors"
+    )
+    with pytest.raises(ValueError, match="is for classification; expected one for pose or segmentation"):
+        load_engine(entry)
+
+
+def test_threads_are_set_for_the_process(tmp_path: Path) -> None:
+    file = saved(pose_entry(), tmp_path).file
+    try:
+        load(file, device="cpu", threads=2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_no_threads_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="threads is 0; expected 1 or more"):
+        load(tmp_path / "x.safetensors", threads=0)
