@@ -65,6 +65,8 @@ class Lifecycle:
 
     async def drain(self, grace_s: float) -> None:
         """Not ready at once; takes work for `grace_s` more; returns when everything taken is answered."""
+        if self.state is State.STARTING:
+            grace_s = 0.0
         if self.state is not State.FAILED:
             self.state, self.reason = State.DRAINING, "the service is about to stop"
         await asyncio.sleep(grace_s)

@@ -1,6 +1,8 @@
 """uvicorn with our way of stopping: drain first, then end with an exit code."""
 
 import asyncio
+import logging
+import os
 import signal
 from collections.abc import Mapping
 from types import FrameType
@@ -79,4 +81,9 @@ def serve(settings: Settings, models: Mapping[str, Model] | None = None) -> int:
     )
     server = DrainingServer(config, app.state.parts)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        return runner.run(server.serve_until_stopped())
+        code = runner.run(server.serve_until_stopped())
+    if app.state.parts.thread.busy_for_s():
+        # A call that hangs or loads cannot be ended, and the end of the interpreter may crash under it.
+        logging.shutdown()
+        os._exit(code)
+    return code

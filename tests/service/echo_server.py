@@ -3,6 +3,7 @@
 Settings come from the environment. A batch with a black picture waits until a line comes in.
 """
 
+import os
 import sys
 
 from torch import Tensor
@@ -16,7 +17,7 @@ def hold(crops: Tensor) -> None:
     """Waits for a line on standard input before a batch with a black picture."""
     if any(int(crop.sum()) == 0 for crop in crops):
         print("held", flush=True)  # noqa: T201
-        sys.stdin.readline()
+        os.read(0, 1)
 
 
 if __name__ == "__main__":

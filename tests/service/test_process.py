@@ -112,6 +112,16 @@ async def test_work_is_taken_for_a_while_after_sigterm() -> None:
         assert (answer.status_code, answer.headers["connection"]) == (200, "close")
 
 
+async def test_a_model_that_hangs_does_not_keep_the_process_from_ending() -> None:
+    async with server(HRFORMER_DRAIN_GRACE_S="0") as running:
+        hanging = running.client.post("/pose", content=BLACK, headers={"X-Timeout-Ms": "500"})
+        asking = asyncio.create_task(hanging)
+        await running.held()
+        running.process.send_signal(signal.SIGTERM)
+        assert (await asking).json()["type"] == "/problems/deadline-exceeded"
+        assert await running.ended() == 0
+
+
 async def test_ctrl_c_stops_without_the_grace_period() -> None:
     async with server(HRFORMER_DRAIN_GRACE_S="600") as running:
         running.process.send_signal(signal.SIGINT)
