@@ -215,5 +215,5 @@ def test_a_manifest_with_an_unknown_coding_is_refused(values: dict[str, object],
 
 def test_a_network_of_other_joints_is_refused() -> None:
     config = pose(shallow(), joints=14)
-    with pytest.raises(ValueError, match="joints=14.*expected COCO's 17 joints"):
+    with pytest.raises(ValueError, match=r"joints=14.*expected COCO's 17 joints"):
         PoseEngine(seeded(config), pose_entry(config=config), device="cpu")
