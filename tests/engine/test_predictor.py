@@ -197,9 +197,7 @@ def test_an_unknown_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_model_for_another_task_is_refused() -> None:
-    entry = pose_entry(
-        task="classification", config=classification(shallow()), file=tmp_path / "x.safetensors"
-    )
+    entry = pose_entry(task="classification", config=classification(shallow()))
     with pytest.raises(ValueError, match="is for classification; expected one for pose or segmentation"):
         load_engine(entry)
 
