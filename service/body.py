@@ -67,6 +67,13 @@ async def read_body(
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
+async def discard_body(receive: Receive, timeout_s: float) -> None:
+    """Reads the body without keeping it. raises: ClientGone; TimeoutError when it does not end in time."""
+    async with asyncio.timeout(timeout_s):
+        async for _ in _chunks(receive):
+            pass
+
+
 def parse_body(content_type: str, body: bytes, max_image_bytes: int) -> Upload:
     """The picture and the fields beside it. Any type but a form or JSON is the file itself: the bytes decide.
 

@@ -8,12 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.admission import Admission, Hold
-from service.body import Upload, max_bytes_of, parse_body, read_body
+from service.body import Upload, discard_body, max_bytes_of, parse_body, read_body
 from service.decoding import Pool
 from service.disconnect import unless_gone
 from service.exchange import Exchange, deadline_of, is_urgent
 from service.inference import Job
-from service.lifecycle import Lifecycle
+from service.lifecycle import Draining, Lifecycle
 from service.settings import Settings
 
 PARSED_HERE_BYTES = 64 * 1024  # a longer form or JSON is read in the pool
@@ -37,7 +37,13 @@ class Intake:
         `work` raises.
         """
         exchange: Exchange = request.state.exchange
-        self.lifecycle.check_accepting()
+        try:
+            self.lifecycle.check_accepting()
+        except Draining:
+            # Read to its end, so that the connection can be closed with the answer.
+            await discard_body(request.receive, self.settings.body_timeout_s)
+            exchange.is_body_read = True
+            raise
         deadline = deadline_of(exchange, request.headers, self.settings.timeout_ms)
         urgent = is_urgent(request.headers)
         with self.lifecycle.accepted(), self.admission.request() as hold:

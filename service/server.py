@@ -4,8 +4,11 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Mapping
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import FrameType
+from typing import cast
 
 import uvicorn
 
@@ -16,8 +19,9 @@ from service.models import Model
 from service.settings import Settings
 
 KEEP_ALIVE_S = 30  # an idle connection is kept for so long
+LAST_WORDS_S = 0.3  # between the end of listening and the end of the last connections
 SLOW_READERS_S = 30  # clients may take so long to read the last answers after everything is answered
-OK, FAILED = 0, 1
+OK, FAILED, INTERRUPTED = 0, 1, 130
 
 
 class DrainingServer(uvicorn.Server):
@@ -46,6 +50,8 @@ class DrainingServer(uvicorn.Server):
             return FAILED
         finally:
             stopping.cancel()
+        if self.force_exit:
+            return INTERRUPTED
         return FAILED if self._parts.lifecycle.state is State.FAILED else OK
 
     def _drain(self, grace_s: float | None) -> None:
@@ -55,7 +61,31 @@ class DrainingServer(uvicorn.Server):
 
     async def _stop_when_told(self) -> None:
         await self._parts.lifecycle.stop.wait()
+        loop = asyncio.get_running_loop()
+        for connection in self._stop_listening() if self.started else []:
+            await loop.connect_accepted_socket(self._protocol, connection)
+        # Whoever has just connected, or sends again on an open connection, is still told of the end.
+        await asyncio.sleep(LAST_WORDS_S)
         self.should_exit = True
+
+    def _stop_listening(self) -> list[socket.socket]:
+        """The connections that the system has made and nobody has taken: closing a listener resets them."""
+        numbers = [listener.fileno() for server in self.servers for listener in server.sockets]
+        listeners = [socket.socket(fileno=os.dup(number)) for number in numbers]
+        for server in self.servers:
+            server.close()
+        waiting = []
+        for listener in listeners:
+            with listener, suppress(BlockingIOError):
+                listener.setblocking(False)
+                while True:
+                    waiting.append(listener.accept()[0])
+        return waiting
+
+    def _protocol(self) -> asyncio.Protocol:
+        """As uvicorn makes one for a connection."""
+        protocol = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
+        return protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
 
 def serve(settings: Settings, models: Mapping[str, Model] | None = None) -> int:

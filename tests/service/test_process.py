@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from tests.conftest import REPOSITORY
+from tests.service.conftest import until
 from tests.service.pictures import plain
 
 BLACK = plain((0, 0, 0))
@@ -151,3 +152,35 @@ async def test_a_port_that_is_taken_ends_the_process_with_exit_code_1() -> None:
         _, err = await process.communicate()
     assert process.returncode == 1
     assert b"address already in use" in err
+
+
+async def ask_until_refused(port: int, statuses: list[int]) -> None:
+    """Asks on and on, over connections kept as long as the service allows; a missing answer is an error."""
+    body = plain()
+    request = b"POST /pose HTTP/1.1\r\nHost: service\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    while True:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
+            return
+        head = b""
+        while b"connection: close" not in head:
+            writer.write(request)
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            await reader.readexactly(int(head.split(b"content-length: ")[1].split(b"\r\n")[0]))
+            statuses.append(int(head[9:12]))
+        writer.close()
+
+
+async def test_no_request_is_lost_when_the_service_stops_under_load() -> None:
+    async with server(HRFORMER_DRAIN_GRACE_S="0.3", HRFORMER_LOG_LEVEL="info") as running:
+        statuses: list[int] = []
+        port = running.client.base_url.port
+        clients = [asyncio.create_task(ask_until_refused(port or 0, statuses)) for _ in range(16)]
+        reading = asyncio.create_task(running.process.stderr.read())  # type: ignore[union-attr]
+        await until(lambda: len(statuses) > 100)
+        running.process.send_signal(signal.SIGTERM)
+        await asyncio.gather(*clients)
+        assert await running.ended() == 0
+        assert set(statuses) == {200, 503}
+        await reading
