@@ -50,7 +50,7 @@ lint: $(INSTALLED) ## format, lint, types, import layers, Dockerfile, known vuln
 audit: $(INSTALLED) ## known vulnerabilities of the locked versions
 	@said=$$($(BIN)/pip-audit --strict --no-deps --disable-pip --progress-spinner off -r constraints.txt 2>&1) \
 	  && echo "pip-audit: no known vulnerability" \
-	  || { case "$$said" in *"could not be audited"*|*onnection*|*imed\ out*) \
+	  || { case "$$said" in *"known vulnerabilit"*) echo "$$said" >&2; exit 1;; *"could not be audited"*|*onnection*|*imed\ out*) \
 	         echo "NOT CHECKED: known vulnerabilities, since the package index gives no advisories here" >&2;; \
 	       *) echo "$$said" >&2; exit 1;; esac; }
 
