@@ -30,6 +30,8 @@ async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
         if not working.done():
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
+        elif not working.cancelled():
+            working.exception()  # seen, also when we are cancelled at the moment in which it is raised
 
 
 async def _gone(receive: Receive) -> None:

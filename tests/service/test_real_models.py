@@ -17,6 +17,7 @@ from hrformer.engine.predictor import Predictor, load_engine
 from hrformer.images.decode import decode
 from service.app import Parts, create_app
 from service.settings import Settings
+from tests.conftest import REPOSITORY
 from tests.material import ASTRONAUT, PICTURES, mask_entry, pose_entry, saved
 from tests.service.conftest import Running, serving
 
@@ -124,3 +125,17 @@ async def test_what_cannot_be_loaded_stops_the_service(weights: Path, settings: 
     async with serving(create_app(Settings(weights=weights, **settings)), until_started=False) as running:
         await asyncio.wait_for(running.parts.lifecycle.stop.wait(), 30)
         assert (await running.client.get("/readyz")).json()["status"] == "failed"
+
+
+@pytest.mark.skipif(
+    not (REPOSITORY / "weights" / MANIFEST).is_file(), reason="weights/manifest.toml is not there"
+)
+async def test_the_weights_that_come_with_the_service_see_a_person() -> None:
+    async with serving(create_app(Settings(threads=1))) as running:
+        answer = await running.client.post("/pose", content=PHOTO)
+        nose = answer.json()["people"][0]["keypoints"][0]
+        assert 180 < nose["x"] < 270, nose  # the face of the astronaut
+        assert 80 < nose["y"] < 180, nose
+        mask = await running.client.post("/segment?format=json", content=PHOTO)
+        areas = {one["name"]: one["area"] for one in mask.json()["classes"]}
+        assert 0.2 < 1 - areas["background"] / 512**2 < 0.9, areas
