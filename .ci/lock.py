@@ -38,11 +38,11 @@ def resolve(held_back: list[str]) -> list[dict[str, Any]]:
 
 
 def pins(report: list[dict[str, Any]]) -> list[str]:
-    """`name==version` of each package but ours and the CUDA libraries, which torch pins itself."""
+    """`name==version` of each package but ours, pip and the CUDA libraries, which torch pins itself."""
     named = {}
     for package in report:
         name = re.sub(r"[-_.]+", "-", package["metadata"]["name"]).lower()
-        if name != "hrformer" and not CUDA_LIBRARY.match(name):
+        if name not in ("hrformer", "pip") and not CUDA_LIBRARY.match(name):
             named[name] = package["metadata"]["version"].split("+")[0]
     return [f"{name}=={named[name]}" for name in sorted(named)]
 

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import re
+import runpy
 import tomllib
 from pathlib import Path
 
@@ -72,3 +73,18 @@ def test_known_holes_are_below_the_floors() -> None:
     floors = {one.name: one.specifier for one in declared()}
     too_old = {"torch": "2.5.1", "pillow": "12.2", "python-multipart": "0.0.26"}
     assert [name for name, version in too_old.items() if version in floors[name]] == []
+
+
+def test_make_lock_writes_torch_by_version_and_leaves_its_cuda_libraries_to_it() -> None:
+    resolved = {
+        "torch": "2.13.0+cpu",
+        "nvidia-cublas": "13.1",
+        "triton": "3.7",
+        "nvidia-ml-py": "13.6",
+        "pip": "26",
+    }
+    report = [{"metadata": {"name": name, "version": version}} for name, version in resolved.items()]
+    assert runpy.run_path(str(ROOT / ".ci/lock.py"))["pins"](report) == [
+        "nvidia-ml-py==13.6",
+        "torch==2.13.0",
+    ]
