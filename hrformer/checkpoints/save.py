@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -28,7 +29,7 @@ def save_network(
 
     dtype: of the matrices and kernels; vectors (biases, norms and their statistics) stay float32, since they
     are small and the variances leave the range of half precision. Counters of batch norms are left out.
-    raises: CheckpointError if a weight is not finite in `dtype`.
+    raises: CheckpointError if a weight is not finite in `dtype`, OSError if the file cannot be written.
     """
     stored = {
         key: _stored(key, value, dtype)
@@ -37,7 +38,11 @@ def save_network(
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
-    save_file(stored, unfinished, metadata={"format": "pt", **(metadata or {})})
+    try:
+        save_file(stored, unfinished, metadata={"format": "pt", **(metadata or {})})
+    except SafetensorError as error:
+        unfinished.unlink(missing_ok=True)
+        raise OSError(f"{path} cannot be written; is the disk full?") from error
     unfinished.chmod(0o644)  # safetensors writes for the owner alone; a service may run as another user
     unfinished.replace(path)
     return sha256_of(path)

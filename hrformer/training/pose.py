@@ -43,7 +43,7 @@ class PoseTask:
         self.cache = cache_persons(read_persons(directory, "train", min_joints=MIN_JOINTS), recipe.canvas_px)
         self.validation = read_persons(directory, "val")
         self.size = len(self.cache.boxes)
-        self.measured_on = f"{directory.name}/val, {len(self.validation)} persons, boxes given"
+        self.measured_on = f"{directory.resolve().name}/val, {len(self.validation)} persons, boxes given"
         self.mirrored = mirrored_order(self.cache.joints.shape[1], FLIP_PAIRS)
 
     def batch(self, indices: Tensor, generator: torch.Generator) -> tuple[Tensor, tuple[Tensor, Tensor]]:

@@ -1,6 +1,7 @@
 """Everything that makes a training run what it is, as values."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from hrformer.modeling.config import NetworkConfig
 from hrformer.training.augmentation.geometric import MaskAugmentation, PoseAugmentation
@@ -67,6 +68,10 @@ class MaskRecipe(Recipe):
             _check_size("input_sizes", size)
 
 
-def _check_size(name: str, size: tuple[int, ...]) -> None:
-    if len(size) != 2 or any(type(side) is not int or side < 32 or side % 4 for side in size):
+def _check_size(name: str, size: Any) -> None:
+    if (
+        not isinstance(size, tuple)
+        or len(size) != 2
+        or any(type(side) is not int or side < 32 or side % 4 for side in size)
+    ):
         raise ValueError(f"{name} has {size!r}; expected (height, width) in multiples of 4 from 32 px on")

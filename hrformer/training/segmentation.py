@@ -42,7 +42,7 @@ class SegmentationTask:
         _check_head(recipe, len(self.validation.classes))
         self.cache = cache_masks(read_mask_folder(directory, "train"), recipe.canvas_px)
         self.size = len(self.cache.labels)
-        self.measured_on = f"{directory.name}/val, {len(self.validation.samples)} pictures"
+        self.measured_on = f"{directory.resolve().name}/val, {len(self.validation.samples)} pictures"
 
     def batch(self, indices: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Crops uint8, and labels `(n, height, width)` int64, -1 where there is none."""

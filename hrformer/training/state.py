@@ -50,7 +50,10 @@ def start(network: Network, recipe: Recipe, device: torch.device) -> Run:
 
 
 def save_state(run: Run, directory: Path) -> None:
-    """Writes the state of a run, whole or not at all: the last good one survives a full disk or a kill."""
+    """Writes the state of a run, whole or not at all: the last good one survives a full disk or a kill.
+
+    raises: OSError if it cannot be written.
+    """
     state = {
         "network": run.network.state_dict(),
         "average": run.average.network.state_dict(),
@@ -62,7 +65,11 @@ def save_state(run: Run, directory: Path) -> None:
     }
     directory.mkdir(parents=True, exist_ok=True)
     unfinished = directory / f"{FILE}.part"
-    torch.save(state, unfinished)
+    try:
+        torch.save(state, unfinished)
+    except RuntimeError as error:  # all that torch says of a full disk
+        unfinished.unlink(missing_ok=True)
+        raise OSError(f"{directory / FILE} cannot be written; is the disk full?") from error
     unfinished.replace(directory / FILE)
 
 
@@ -73,7 +80,7 @@ def load_state(run: Run, directory: Path) -> None:
         raise ValueError(f"nothing to resume: there is no {file}; start without --resume")
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
-    except (RuntimeError, UnpicklingError, EOFError) as error:
+    except (RuntimeError, UnpicklingError, EOFError, OSError) as error:  # OSError: truncated, as a rule
         raise ValueError(f"{file} is no state of a run, or a damaged one; start anew") from error
     try:
         run.network.load_state_dict(state["network"])
