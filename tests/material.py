@@ -122,12 +122,17 @@ def dotted_picture(file: Path, seed: int) -> list[float]:
     return [float(value) for x, y in places for value in (x, y, 2)]
 
 
-def write_mask_set(directory: Path, splits: Sequence[str] = ("train", "val"), pictures: int = 3) -> Path:
+def write_mask_set(
+    directory: Path,
+    splits: Sequence[str] = ("train", "val"),
+    pictures: int = 3,
+    classes: Sequence[str] = PERSON_CLASSES,
+) -> Path:
     """Pictures of 60 x 80 px with a bright person before a dark background; the last column has no label."""
     for folder in ("images", "masks"):
         (directory / folder).mkdir(parents=True)
-    classes = [{"index": index, "name": name} for index, name in enumerate(PERSON_CLASSES)]
-    description = {"ignore_index": 255, "background_index": 0, "classes": classes}
+    named = [{"index": index, "name": name} for index, name in enumerate(classes)]
+    description = {"ignore_index": 255, "background_index": 0, "classes": named}
     (directory / "classes.json").write_text(json.dumps(description))
     for split in splits:
         names = [f"{split}_{index}" for index in range(pictures)]
