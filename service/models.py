@@ -12,14 +12,12 @@ from hrformer.engine.device import choose_device, choose_precision
 from hrformer.engine.predictor import ENGINES, load_engine
 from hrformer.engine.results import Person
 from hrformer.engine.segmentation import Canvas
-from hrformer.geometry.palettes import PALETTES, Palette
+from hrformer.geometry.palettes import Palette, palette_of
 from hrformer.geometry.skeletons import JOINTS, LIMBS
 from hrformer.images.decode import Picture
 from hrformer.modeling.config import PoseHeadConfig, SegmentationHeadConfig
 from service.problems import Problem
 from service.settings import Settings, SettingsError
-
-VERSION_DIGITS = 12  # of the weights' SHA-256, as the version of a model
 
 Boxes: TypeAlias = Sequence[tuple[float, float, float, float]]
 
@@ -71,7 +69,7 @@ class Served:
 
     @property
     def version(self) -> str:
-        return self.entry.sha256[:VERSION_DIGITS]
+        return self.entry.version
 
     @property
     def headers(self) -> dict[str, str]:
@@ -83,7 +81,7 @@ class Served:
         """Names and colours of the classes of a segmentation model."""
         head = self.entry.config.head
         assert isinstance(head, SegmentationHeadConfig)
-        return PALETTES.get(self.entry.labels) or numbered_palette(head.classes)
+        return palette_of(self.entry.labels, head.classes)
 
 
 class Models:
@@ -155,11 +153,6 @@ def load_models(settings: Settings) -> tuple[list[Served], list[str]]:
     return served, defaults
 
 
-def numbered_palette(classes: int) -> Palette:
-    """Names and colours where only the number of classes is known; the colours are PASCAL VOC's."""
-    return tuple((f"class_{index}", _voc_colour(index)) for index in range(classes))
-
-
 def _load(entry: Entry, settings: Settings) -> Served:
     head = entry.config.head
     if isinstance(head, PoseHeadConfig) and head.joints != len(JOINTS):
@@ -183,13 +176,3 @@ def _labels(served: Served) -> dict[str, Any]:
         for index, (name, colour) in enumerate(served.palette)
     ]
     return {"classes": classes}
-
-
-def _voc_colour(index: int) -> tuple[int, int, int]:
-    red = green = blue = 0
-    for bit in range(7, -1, -1):
-        red |= (index & 1) << bit
-        green |= (index >> 1 & 1) << bit
-        blue |= (index >> 2 & 1) << bit
-        index >>= 3
-    return red, green, blue

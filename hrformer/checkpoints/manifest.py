@@ -32,6 +32,7 @@ from hrformer.checkpoints.weight_file import read_header, sha256_of
 from hrformer.modeling.config import NetworkConfig
 
 FORMAT = 1
+VERSION_DIGITS = 12  # of the weights' SHA-256
 MANIFEST = "manifest.toml"
 METADATA_KEY = "hrformer"  # of a weight file's metadata: its entry as JSON
 
@@ -66,6 +67,11 @@ class Entry:
     metrics: Mapping[str, float | str] = field(default_factory=dict)  # measured quality, and on what
     decode: Mapping[str, str | float | bool] = field(default_factory=dict)  # how to read the network's output
     description: str = ""
+
+    @property
+    def version(self) -> str:
+        """What tells the weights of a model from others of its name."""
+        return self.sha256[:VERSION_DIGITS]
 
 
 def weights_directory() -> Path:

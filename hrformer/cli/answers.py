@@ -10,8 +10,6 @@ from hrformer.engine.results import Person
 from hrformer.geometry.palettes import Palette
 from hrformer.geometry.skeletons import JOINTS
 
-VERSION_DIGITS = 12  # of the weights' SHA-256, as the version of a model
-
 
 def person_values(person: Person, keypoint_threshold: float) -> dict[str, Any]:
     """Box, score and named keypoints; coordinates rounded to 0.01 px."""

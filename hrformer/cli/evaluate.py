@@ -51,7 +51,6 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Measures and prints."""
     arguments = parser().parse_args(argv)
-    from hrformer.cli.answers import VERSION_DIGITS
     from hrformer.engine.pose import PoseEngine
     from hrformer.engine.predictor import load
 
@@ -70,7 +69,7 @@ def main(argv: list[str]) -> int:
     entry = engine.entry
     if arguments.json:
         asked = {"data": str(arguments.data), "split": arguments.split, "flip_test": arguments.flip_test}
-        model = {"model": entry.name, "model_version": entry.sha256[:VERSION_DIGITS]}
+        model = {"model": entry.name, "model_version": entry.version}
         print(json.dumps(_without_nan({**model, **asked, **values}), indent=2))
     else:
         print(f"{entry.name} on {arguments.data}, {arguments.split}: {what}\n")

@@ -116,7 +116,6 @@ def _predict(
     predictor: "Predictor", picture: Path, output: Path | None, arguments: argparse.Namespace
 ) -> str:
     """The line to print; draws on the way."""
-    from hrformer.cli.answers import VERSION_DIGITS
     from hrformer.images.decode import decode, read_header
 
     data = picture.read_bytes()
@@ -133,7 +132,7 @@ def _predict(
         {
             "file": str(picture),
             "model": entry.name,
-            "model_version": entry.sha256[:VERSION_DIGITS],
+            "model_version": entry.version,
             "image": {"width": header.width, "height": header.height},
             **answer.values,
         }

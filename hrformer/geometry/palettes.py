@@ -35,8 +35,13 @@ PALETTES: dict[str, Palette] = {"parsing": PARSING, "person": PERSON, "camvid": 
 
 
 def palette_of(labels: str, classes: int) -> Palette:
-    """The palette of this name; where there is none, numbered classes in PASCAL VOC's colours."""
-    return PALETTES.get(labels) or tuple((f"class_{index}", _voc_colour(index)) for index in range(classes))
+    """The palette of this name, or a numbered one where there is none."""
+    return PALETTES.get(labels) or numbered_palette(classes)
+
+
+def numbered_palette(classes: int) -> Palette:
+    """Names and colours where only the number of classes is known; the colours are PASCAL VOC's."""
+    return tuple((f"class_{index}", _voc_colour(index)) for index in range(classes))
 
 
 def _voc_colour(index: int) -> tuple[int, int, int]:

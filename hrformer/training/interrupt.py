@@ -2,12 +2,12 @@
 
 import os
 import signal
-import sys
 import threading
 from types import FrameType, TracebackType
 from typing import Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STDERR = 2
 NOTICE = "\nstopping after this step; once more stops at once\n"
 
 
@@ -36,4 +36,4 @@ class Interrupt:
             raise KeyboardInterrupt
         self.asked = True
         # Not print: the signal may have come in the middle of one.
-        os.write(sys.stderr.fileno(), NOTICE.encode())
+        os.write(STDERR, NOTICE.encode())

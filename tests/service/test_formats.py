@@ -13,7 +13,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from hrformer.geometry.palettes import PARSING
+from hrformer.geometry.palettes import PARSING, numbered_palette
 from hrformer.geometry.skeletons import JOINTS
 from hrformer.modeling.config import SegmentationHeadConfig
 from service.answers import SegmentResult
@@ -22,7 +22,7 @@ from service.formats.json import segment_json
 from service.formats.labelstudio import packed_runs, segment_labelstudio
 from service.formats.png import segment_png
 from service.formats.rle import segment_rle
-from service.models import Served, numbered_palette
+from service.models import Served
 from tests.service.conftest import Running
 from tests.service.echo_models import EchoSegmentation, entry
 from tests.service.pictures import plain
