@@ -1,4 +1,4 @@
-"""The runs that make the weights in `weights/`: each docstring gives command, time and what came out."""
+"""The runs that make the weights: each docstring gives command, time and what came out."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +12,10 @@ from hrformer.training.recipe import MaskRecipe, PoseRecipe, Recipe
 def tiny_pose() -> PoseRecipe:
     """HRFormer-T, 17 COCO keypoints, 128×96, from nothing.
 
-    hrformer train tiny-pose --data DIR --output runs/tiny-pose --minutes 80
+    hrformer train tiny-pose --data DIR --output runs/tiny-pose --minutes 84 --threads 1
+
+    On one shared core of an AMD EPYC with AVX512-BF16: 2,132 steps, 14 crops a second, mean OKS 0.428 on
+    693 persons.
     """
     return PoseRecipe(
         network=pose(tiny()),
@@ -34,6 +37,8 @@ def tiny_pose_large() -> PoseRecipe:
 
     hrformer train tiny-pose-large --data DIR --output runs/tiny-pose-large
         --from runs/tiny-pose/model.safetensors
+
+    Not run to its end yet: no weights come from it.
     """
     return replace(
         tiny_pose(),
@@ -49,8 +54,11 @@ def tiny_pose_large() -> PoseRecipe:
 def tiny_parsing() -> MaskRecipe:
     """HRFormer-T with a light OCR head (96 channels), people and clothing in 10 classes, 224×160.
 
-    hrformer train tiny-parsing --data DIR --output runs/tiny-parsing --minutes 60
-        --from runs/tiny-pose/model.safetensors
+    hrformer train tiny-parsing --data DIR --output runs/tiny-parsing --minutes 66
+        --from runs/tiny-pose/model.safetensors --threads 1
+
+    On a part of one core of the same machine, from pose weights of 20 minutes: 1,032 steps, 3 crops a second,
+    mean IoU 0.391 on 110 pictures.
     """
     network = segmentation(tiny(), classes=10)
     head = SegmentationHeadConfig(classes=10, channels=96, key_channels=48)
