@@ -37,6 +37,11 @@ class ModelThread:
         """Ends the thread after the calls that wait."""
         self._calls.put(None)
 
+    def has_ended(self, timeout_s: float) -> bool:
+        """Whether the thread, once closed, ends within the time; it does not while a call hangs."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
             function, arguments, answer = call

@@ -20,6 +20,7 @@ from service.settings import Settings
 
 KEEP_ALIVE_S = 30  # an idle connection is kept for so long
 LAST_WORDS_S = 0.3  # between the end of listening and the end of the last connections
+LAST_CALL_S = 1.0  # for the model's thread to end; nobody waits for its call any more
 SLOW_READERS_S = 30  # clients may take so long to read the last answers after everything is answered
 OK, FAILED, INTERRUPTED = 0, 1, 130
 
@@ -112,8 +113,8 @@ def serve(settings: Settings, models: Mapping[str, Model] | None = None) -> int:
     server = DrainingServer(config, app.state.parts)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         code = runner.run(server.serve_until_stopped())
-    if app.state.parts.thread.busy_for_s():
-        # A call that hangs or loads cannot be ended, and the end of the interpreter may crash under it.
+    if not app.state.parts.thread.has_ended(LAST_CALL_S):
+        # A call that hangs or loads cannot be ended, and the process aborts if it ends under such a thread.
         logging.shutdown()
         os._exit(code)
     return code
