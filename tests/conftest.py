@@ -4,8 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 REPOSITORY = Path(__file__).parent.parent
+
+# The same cases on every run, so that a red run is the change's own fault; `HYPOTHESIS_PROFILE=default` makes
+# hypothesis look for new ones.
+settings.register_profile("settled", derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "settled"))
 
 
 @pytest.fixture(scope="session")
