@@ -14,7 +14,6 @@ from hrformer.cli.hardware import Hardware
 from hrformer.cli.table import table
 
 if TYPE_CHECKING:
-    from hrformer.checkpoints.manifest import Entry
     from hrformer.engine.pose import PoseEngine
     from hrformer.engine.segmentation import SegmentationEngine
     from hrformer.evaluation.pose import PoseFigures
@@ -95,23 +94,9 @@ def _mask_figures(engine: "SegmentationEngine", arguments: argparse.Namespace) -
     if arguments.flip_test:
         raise ValueError(f"--flip-test is for pose; model {engine.entry.name!r} is for segmentation")
     folder = read_mask_folder(arguments.data, arguments.split)
-    _check_classes(engine.entry, folder.classes)
     folder = replace(folder, samples=folder.samples[: arguments.limit])
     total = torch.stack(list(_shown(confusions(engine, folder), len(folder.samples)))).sum(dim=0)
     return segmentation_figures(total, folder.classes, folder.background, len(folder.samples))
-
-
-def _check_classes(entry: "Entry", classes: tuple[str, ...]) -> None:
-    """raises: ValueError if the model tells other classes than the masks show."""
-    from hrformer.geometry.palettes import PALETTES
-
-    known = tuple(name for name, _ in PALETTES.get(entry.labels, ()))
-    count: int = entry.config.head.classes  # type: ignore[union-attr]
-    if len(classes) != count or known not in ((), classes):
-        raise ValueError(
-            f"model {entry.name!r} tells {count} classes {' '.join(known)}; "
-            f"the masks show {len(classes)}: {' '.join(classes)}"
-        )
 
 
 def _pose_rows(figures: "PoseFigures") -> list[tuple[str, str]]:

@@ -22,7 +22,14 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("recipe", metavar="RECIPE", help="tiny-pose, tiny-pose-large or tiny-parsing")
     p.add_argument("fields", metavar="FIELD=VALUE", nargs="*", help="fields of the recipe to change")
-    p.add_argument("--data", metavar="DIR", type=Path, required=True, help="folder of the data set")
+    p.add_argument(
+        "--data",
+        metavar="DIR",
+        type=Path,
+        required=True,
+        action="append",
+        help="folder of the data set; repeated, further sets are trained on too, and the first one decides",
+    )
     p.add_argument("--output", type=Path, required=True, help="folder for weights, state and figures")
     p.add_argument(
         "--minutes", type=float, help="length of the run, over all sittings (default: the recipe's steps)"

@@ -11,6 +11,7 @@ from hrformer.engine.device import Runner
 from hrformer.geometry.crop import crop_boxes
 from hrformer.geometry.masks import class_map
 from hrformer.images.decode import Picture
+from hrformer.modeling.config import SegmentationHeadConfig
 from hrformer.modeling.network import Network
 
 Size = tuple[int, int]  # (height, width)
@@ -37,6 +38,8 @@ class SegmentationEngine:
     ) -> None:
         self.entry = entry
         self.input_sizes = entry.input_sizes
+        assert isinstance(entry.config.head, SegmentationHeadConfig)
+        self.classes = entry.config.head.classes
         self.runner = Runner(network, entry.pixels, device=device, precision=precision)
 
     def __call__(self, canvases: Tensor) -> Tensor:

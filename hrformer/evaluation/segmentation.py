@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from hrformer.data.coarse import coarsen
 from hrformer.data.mask_folder import MaskFolder, MaskSample, read_mask
 from hrformer.data.pictures import read_picture
 from hrformer.engine.segmentation import SegmentationEngine
+from hrformer.geometry.palettes import PALETTES, palette_of
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,36 @@ def segment_sample(engine: SegmentationEngine, sample: MaskSample) -> Tensor:
 def confusions(engine: SegmentationEngine, folder: MaskFolder) -> Iterator[Tensor]:
     """The confusion matrix of each picture of a split at its full size, as it is found.
 
-    raises: BadDataset, naming the file, if a picture or mask is missing or broken, or their sizes differ.
+    A set that tells a person from the background alone measures the classes of people as one.
+    raises: BadDataset, naming the file, if a picture or mask is missing or broken, or their sizes differ;
+        ValueError if the model tells other classes than the masks show.
     """
     classes = len(folder.classes)
+    table = torch.tensor(_table(engine, folder), dtype=torch.uint8)
     for sample in folder.samples:
-        answers = segment_sample(engine, sample)
+        answers = table[segment_sample(engine, sample).int()]
         size = (answers.shape[0], answers.shape[1])
         labels = torch.from_numpy(read_mask(sample.mask, classes, folder.ignore, size=size))
         yield confusion(labels, answers, classes, folder.ignore)
+
+
+def measure(engine: SegmentationEngine, folder: MaskFolder) -> SegmentationFigures:
+    """All figures of an engine on a split."""
+    total = torch.stack(list(confusions(engine, folder))).sum(dim=0)
+    return segmentation_figures(total, folder.classes, folder.background, len(folder.samples))
+
+
+def _table(engine: SegmentationEngine, folder: MaskFolder) -> tuple[int, ...]:
+    """The set's class for each class of the model."""
+    known = [name for name, _ in palette_of(engine.entry.labels, engine.classes)]
+    if engine.entry.labels not in PALETTES and engine.classes == len(folder.classes):
+        return tuple(range(engine.classes))
+    if (table := coarsen(known, folder)) is None:
+        raise ValueError(
+            f"model {engine.entry.name!r} tells {engine.classes} classes {' '.join(known)}; "
+            f"the masks show {len(folder.classes)}: {' '.join(folder.classes)}"
+        )
+    return table
 
 
 def segmentation_figures(

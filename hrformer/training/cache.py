@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hrformer.data.coarse import MaskSource
 from hrformer.data.coco import LabelledPerson
-from hrformer.data.mask_folder import MaskFolder, MaskSample, read_mask
+from hrformer.data.mask_folder import MaskSample, read_mask
 from hrformer.data.pictures import read_picture
 
 READ_AHEAD = 16  # pictures for each thread: more would only fill the memory
@@ -36,7 +37,7 @@ class MaskCache:
     """Pictures and their masks; row i of each tensor is picture i."""
 
     canvases: Tensor  # (n, 3, side, side) uint8, the picture at the top left, black elsewhere
-    labels: Tensor  # (n, side, side) uint8: class + 1, and 0 where there is no label or no picture
+    labels: Tensor  # (n, side, side) uint8: label + 1, and 0 where there is no label or no picture
     sizes: Tensor  # (n, 2) float32: width and height of the picture on its canvas
 
 
@@ -56,16 +57,17 @@ def cache_persons(persons: Sequence[LabelledPerson], side_px: int, *, workers: i
     return PoseCache(canvases, boxes, joints)
 
 
-def cache_masks(folder: MaskFolder, side_px: int, *, workers: int = 2) -> MaskCache:
-    """Reads pictures and masks; those with a side over `side_px` are made smaller.
+def cache_masks(sources: Sequence[MaskSource], side_px: int, *, workers: int = 2) -> MaskCache:
+    """Reads pictures and masks of one set after the other; those with a side over `side_px` are made smaller.
 
     raises: BadDataset, naming the file, if one is missing or broken, or mask and picture differ in size.
     """
-    count = len(folder.samples)
+    samples = [(sample, source) for source in sources for sample in source.folder.samples]
+    count = len(samples)
     canvases = torch.zeros(count, 3, side_px, side_px, dtype=torch.uint8)
     labels = torch.zeros(count, side_px, side_px, dtype=torch.uint8)
     sizes = torch.zeros(count, 2)
-    pairs = in_order(lambda sample: _read_pair(sample, folder), folder.samples, workers)
+    pairs = in_order(lambda pair: _read_pair(*pair), samples, workers)
     for index, (picture, mask) in enumerate(pairs):
         scale = _place(picture, canvases[index])
         height, width = (max(1, round(side * scale)) for side in mask.shape)
@@ -74,11 +76,14 @@ def cache_masks(folder: MaskFolder, side_px: int, *, workers: int = 2) -> MaskCa
     return MaskCache(canvases, labels, sizes)
 
 
-def _read_pair(sample: MaskSample, folder: MaskFolder) -> tuple[Tensor, Tensor]:
-    picture = read_picture(sample.image)
+def _read_pair(sample: MaskSample, source: MaskSource) -> tuple[Tensor, Tensor]:
+    picture, folder = read_picture(sample.image), source.folder
     size = (picture.height, picture.width)
-    mask = torch.from_numpy(read_mask(sample.mask, len(folder.classes), folder.ignore, size=size))
-    return _planes(picture.pixels), torch.where(mask == folder.ignore, torch.zeros_like(mask), mask + 1)
+    mask = read_mask(sample.mask, len(folder.classes), folder.ignore, size=size)
+    table = np.zeros(256, np.uint8)
+    table[: len(source.labels)] = np.array(source.labels) + 1
+    table[folder.ignore] = 0
+    return _planes(picture.pixels), torch.from_numpy(table[mask])
 
 
 def _planes(pixels: npt.NDArray[np.uint8]) -> Tensor:

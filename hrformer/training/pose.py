@@ -1,6 +1,6 @@
 """Training a network to find keypoints of the person in a box."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hrformer.checkpoints.configuration import variant_of
 from hrformer.checkpoints.manifest import Entry
-from hrformer.data.coco import read_persons
+from hrformer.data.coco import distinct, read_persons
 from hrformer.data.pictures import read_picture
 from hrformer.engine.pose import PoseCoding, PoseEngine
 from hrformer.evaluation.pose import pose_figures, predict_persons
@@ -36,14 +36,19 @@ SHOWN = 12  # people on the sheet of samples
 class PoseTask:
     """People in memory; crops are cut, turned and coloured on the device, a batch at a time."""
 
-    def __init__(self, directory: Path, recipe: PoseRecipe, device: torch.device) -> None:
+    def __init__(self, directories: Sequence[Path], recipe: PoseRecipe, device: torch.device) -> None:
         if recipe.network.head != PoseHeadConfig(len(JOINTS)):
             raise ValueError(f"the network has {recipe.network.head}; expected COCO's {len(JOINTS)} joints")
         self.recipe, self.device = recipe, device
-        self.cache = cache_persons(read_persons(directory, "train", min_joints=MIN_JOINTS), recipe.canvas_px)
-        self.validation = read_persons(directory, "val")
+        persons = [
+            person
+            for directory in directories
+            for person in read_persons(directory, "train", min_joints=MIN_JOINTS)
+        ]
+        self.cache = cache_persons(distinct(persons), recipe.canvas_px)
+        self.validation = read_persons(directories[0], "val")
         self.size = len(self.cache.boxes)
-        self.measured_on = f"{directory.resolve().name}/val, {len(self.validation)} persons, boxes given"
+        self.measured_on = f"{directories[0].resolve().name}/val, {len(self.validation)} persons, boxes given"
         self.mirrored = mirrored_order(self.cache.joints.shape[1], FLIP_PAIRS)
 
     def batch(self, indices: Tensor, generator: torch.Generator) -> tuple[Tensor, tuple[Tensor, Tensor]]:

@@ -58,6 +58,7 @@ class MaskRecipe(Recipe):
     threshold: float = 0.9  # a pixel is hard when its class has a smaller probability (OHEM)
     min_kept: float = 0.1  # share of the pixels that counts as hard at least
     auxiliary_weight: float = 0.4
+    class_balance: float = 0.0  # a label weighs its share of the pixels to the power of minus this: 0 to 1
     augmentation: MaskAugmentation = field(default_factory=MaskAugmentation)
 
     def __post_init__(self) -> None:
@@ -66,6 +67,8 @@ class MaskRecipe(Recipe):
             raise ValueError("input_sizes is empty; expected one (height, width) or more")
         for size in self.input_sizes:
             _check_size("input_sizes", size)
+        if not 0 <= self.class_balance <= 1:
+            raise ValueError(f"class_balance is {self.class_balance}; expected 0 to 1")
 
 
 def _check_size(name: str, size: Any) -> None:

@@ -1,7 +1,7 @@
 """Training a network to name the class of every pixel."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,12 @@ from torch import Tensor
 
 from hrformer.checkpoints.configuration import variant_of
 from hrformer.checkpoints.manifest import Entry
+from hrformer.data.coarse import bring_together
 from hrformer.data.errors import BadDataset
 from hrformer.data.mask_folder import read_mask_folder
 from hrformer.data.pictures import read_picture
 from hrformer.engine.segmentation import SegmentationEngine
-from hrformer.evaluation.segmentation import confusions, segment_sample, segmentation_figures
+from hrformer.evaluation.segmentation import measure, segment_sample
 from hrformer.geometry.crop import warp
 from hrformer.geometry.palettes import PALETTES
 from hrformer.images.draw import draw_mask
@@ -35,14 +36,23 @@ UNLABELLED = -1
 class SegmentationTask:
     """Pictures and masks in memory; crops are cut and coloured on the device, a batch at a time."""
 
-    def __init__(self, directory: Path, recipe: MaskRecipe, device: torch.device) -> None:
+    def __init__(self, directories: Sequence[Path], recipe: MaskRecipe, device: torch.device) -> None:
+        """The first folder says the classes; the others may be coarser (`hrformer.data.coarse`)."""
         self.recipe, self.device = recipe, device
-        self.validation = read_mask_folder(directory, "val")
-        self.palette_name = _palette_name(self.validation.classes, directory)
+        main, *others = directories
+        self.validation = read_mask_folder(main, "val")
+        self.coarse_validation = [(folder, read_mask_folder(folder, "val")) for folder in others]
+        self.palette_name = _palette_name(self.validation.classes, main)
         _check_head(recipe, len(self.validation.classes))
-        self.cache = cache_masks(read_mask_folder(directory, "train"), recipe.canvas_px)
+        sources, self.groups = bring_together(
+            read_mask_folder(main, "train"),
+            [(folder, read_mask_folder(folder, "train")) for folder in others],
+        )
+        self.cache = cache_masks(sources, recipe.canvas_px)
+        labels = len(self.validation.classes) + len(self.groups)
+        self.weights = label_weights(self.cache.labels, labels, recipe.class_balance).to(device)
         self.size = len(self.cache.labels)
-        self.measured_on = f"{directory.resolve().name}/val, {len(self.validation.samples)} pictures"
+        self.measured_on = f"{main.resolve().name}/val, {len(self.validation.samples)} pictures"
 
     def batch(self, indices: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Crops uint8, and labels `(n, height, width)` int64, -1 where there is none."""
@@ -70,6 +80,8 @@ class SegmentationTask:
             threshold=self.recipe.threshold,
             min_kept=int(self.recipe.min_kept * targets.numel()),
             auxiliary_weight=self.recipe.auxiliary_weight,
+            class_weights=self.weights,
+            groups=self.groups,
             ignore=UNLABELLED,
         )
 
@@ -78,17 +90,24 @@ class SegmentationTask:
 
         What has no value is left out: the IoU of a class that nothing shows, the foreground's if all is such.
         """
-        folder = self.validation
-        total = torch.stack(list(confusions(self._engine(network), folder))).sum(dim=0)
-        figures = segmentation_figures(total, folder.classes, folder.background, len(folder.samples))
+        figures = measure(self._engine(network), self.validation)
         values = {
             "mean_iou": figures.mean_iou,
             "pixel_accuracy": figures.pixel_accuracy,
             "mean_class_accuracy": figures.mean_class_accuracy,
             "foreground_iou": figures.foreground_iou,
             **{f"iou_{name}": value for name, value in figures.iou.items()},
+            **self._coarse_figures(network),
         }
         return {name: value for name, value in values.items() if not math.isnan(value)}
+
+    def _coarse_figures(self, network: Network) -> dict[str, float]:
+        """The foreground's IoU on the sets that tell it from the background alone."""
+        engine = self._engine(network)
+        return {
+            f"foreground_iou_on_{directory.resolve().name}": measure(engine, folder).foreground_iou
+            for directory, folder in self.coarse_validation
+        }
 
     def samples(self, network: Network) -> npt.NDArray[np.uint8]:
         """Masks over pictures spread over the validation split."""
@@ -116,6 +135,17 @@ class SegmentationTask:
 
     def _engine(self, network: Network) -> SegmentationEngine:
         return SegmentationEngine(network, self.entry("", {}), device=str(self.device), precision="float32")
+
+
+def label_weights(labels: Tensor, count: int, balance: float) -> Tensor:
+    """What each label weighs, `(count,)` float32: its share of the labelled pixels to the power of -balance.
+
+    labels: uint8, label + 1 and 0 for none. A pixel weighs 1 on average; a label that no pixel has, 0.
+    """
+    pixels = torch.stack([torch.bincount(row.flatten(), minlength=count + 1) for row in labels]).sum(dim=0)
+    share = pixels[1:].double() / pixels[1:].sum()
+    weights = torch.where(share > 0, share.clamp(min=1e-12) ** -balance, 0.0)
+    return (weights / (weights * share).sum()).float()
 
 
 def _palette_name(classes: tuple[str, ...], directory: Path) -> str:

@@ -26,7 +26,7 @@ def sit(
     name: str,
     changes: Sequence[str],
     *,
-    data: Path,
+    data: Sequence[Path],
     output: Path,
     minutes: float | None = None,
     resume: bool = False,
@@ -89,9 +89,12 @@ def choose_recipe(name: str) -> Recipe:
     return RECIPES[name]()
 
 
-def make_task(directory: Path, recipe: Recipe, device: torch.device) -> Task:
-    """The labelled pictures of a folder, in memory. raises: BadDataset, naming what is wrong."""
+def make_task(directories: Sequence[Path], recipe: Recipe, device: torch.device) -> Task:
+    """The labelled pictures of the folders, in memory; validation is on the first, with its classes.
+
+    raises: BadDataset, naming what is wrong.
+    """
     if isinstance(recipe, PoseRecipe):
-        return PoseTask(directory, recipe, device)
+        return PoseTask(directories, recipe, device)
     assert isinstance(recipe, MaskRecipe)
-    return SegmentationTask(directory, recipe, device)
+    return SegmentationTask(directories, recipe, device)

@@ -154,4 +154,4 @@ def files_of_at_most(size_bytes: int) -> Iterator[None]:
 
 
 def pose_task(directory: Path, **changes: Any) -> PoseTask:
-    return PoseTask(directory, pose_recipe(**changes), CPU)
+    return PoseTask([directory], pose_recipe(**changes), CPU)

@@ -53,7 +53,7 @@ def wrists(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def wrist_task(directory: Path, **augmentation: float) -> PoseTask:
     varied = PoseAugmentation(**{**WITHOUT_COLOUR, **augmentation})
-    return PoseTask(directory, pose_recipe(augmentation=varied), CPU)
+    return PoseTask([directory], pose_recipe(augmentation=varied), CPU)
 
 
 def places(task: PoseTask, seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -98,7 +98,7 @@ def test_both_ways_are_drawn(wrists: Path) -> None:
 
 
 def test_without_variation_a_crop_is_that_of_the_service(wrists: Path) -> None:
-    task = PoseTask(wrists, pose_recipe(augmentation=NO_VARIATION), CPU)
+    task = PoseTask([wrists], pose_recipe(augmentation=NO_VARIATION), CPU)
     crops, _ = task.batch(torch.tensor([0]), generator(0))
     engine = task._engine(torch.nn.Identity())  # type: ignore[arg-type]
     (sample,) = task.validation
@@ -178,7 +178,7 @@ def test_the_spread_of_a_crop_is_within_its_limits() -> None:
 @quick
 @given(seeds())
 def test_labels_of_a_mask_move_with_the_picture(mask_set: Path, seed: int) -> None:
-    task = SegmentationTask(mask_set, mask_recipe(augmentation=MaskAugmentation(colour=0.0)), CPU)
+    task = SegmentationTask([mask_set], mask_recipe(augmentation=MaskAugmentation(colour=0.0)), CPU)
     crops, labels = task.batch(torch.tensor([0, 1, 2]), generator(seed))
     grey = crops[:, 0]
     clear = (grey < 50) | (grey > 200)  # not the soft edge between person and background
@@ -191,7 +191,7 @@ def test_labels_of_a_mask_move_with_the_picture(mask_set: Path, seed: int) -> No
 
 def test_what_lies_outside_the_picture_has_no_label(mask_set: Path) -> None:
     far = MaskAugmentation(smallest=0.5, largest=0.5, rotation_deg=0.0, aspect=0.0, colour=0.0)
-    task = SegmentationTask(mask_set, mask_recipe(augmentation=far), CPU)
+    task = SegmentationTask([mask_set], mask_recipe(augmentation=far), CPU)
     crops, labels = task.batch(torch.arange(3), generator(0))
 
     assert (labels[crops[:, 0] < 5] == -1).all()

@@ -8,11 +8,17 @@ import pytest
 import torch
 from PIL import Image
 
+from hrformer.data.coarse import MaskSource
 from hrformer.data.coco import LabelledPerson, read_persons
 from hrformer.data.errors import BadDataset
-from hrformer.data.mask_folder import read_mask_folder
+from hrformer.data.mask_folder import MaskFolder, read_mask_folder
 from hrformer.training.cache import READ_AHEAD, cache_masks, cache_persons, in_order
 from tests.material import write_mask_set
+
+
+def whole(folder: MaskFolder) -> MaskSource:
+    """The set as it is."""
+    return MaskSource(folder, tuple(range(len(folder.classes))))
 
 
 def dotted(directory: Path, x: int, y: int, width: int, height: int) -> LabelledPerson:
@@ -57,7 +63,7 @@ def test_a_small_picture_is_kept_as_it_is(pose_set: Path) -> None:
 
 
 def test_labels_are_one_more_than_the_class_and_0_where_nothing_is_known(mask_set: Path) -> None:
-    cache = cache_masks(read_mask_folder(mask_set, "train"), side_px=100)
+    cache = cache_masks([whole(read_mask_folder(mask_set, "train"))], side_px=100)
 
     assert cache.labels[0, 0, 0] == 1
     assert cache.labels[0, 40, 30] == 2
@@ -67,7 +73,7 @@ def test_labels_are_one_more_than_the_class_and_0_where_nothing_is_known(mask_se
 
 
 def test_a_mask_is_made_smaller_with_its_picture(mask_set: Path) -> None:
-    cache = cache_masks(read_mask_folder(mask_set, "train"), side_px=40)
+    cache = cache_masks([whole(read_mask_folder(mask_set, "train"))], side_px=40)
     grey = cache.canvases[:, 0]
     clear = (grey < 60) | (grey > 200)  # not the soft edge of the person
 
@@ -87,7 +93,7 @@ def test_a_broken_picture_is_named(tmp_path: Path) -> None:
     file = directory / "images" / "train_1.png"
     file.write_bytes(file.read_bytes()[:90])
     with pytest.raises(BadDataset, match=r"train_1\.png: "):
-        cache_masks(read_mask_folder(directory, "train"), side_px=64)
+        cache_masks([whole(read_mask_folder(directory, "train"))], side_px=64)
 
 
 def test_results_come_in_the_order_of_the_items() -> None:

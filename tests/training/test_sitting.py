@@ -21,7 +21,7 @@ SHORT = [*SHALLOW, "steps=1", "batch_size=2", "input_size=(64, 64)", "canvas_px=
 def test_a_sitting_trains_by_a_recipe_with_changes(
     pose_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sit("tiny-pose", SHORT, data=pose_set, output=tmp_path / "run", device="cpu")
+    sit("tiny-pose", SHORT, data=[pose_set], output=tmp_path / "run", device="cpu")
 
     assert (tmp_path / "run" / "model.safetensors").is_file()
     assert "tiny-pose: 8 samples, 911,090 parameters, on cpu" in capsys.readouterr().err
@@ -29,7 +29,7 @@ def test_a_sitting_trains_by_a_recipe_with_changes(
 
 def test_masks_are_trained_as_well(mask_set: Path, tmp_path: Path) -> None:
     changes = [*SHORT, "network.head.classes=2", "input_sizes=((64, 48),)"]
-    sit("tiny-parsing", changes, data=mask_set, output=tmp_path, device="cpu")
+    sit("tiny-parsing", changes, data=[mask_set], output=tmp_path, device="cpu")
 
     assert (tmp_path / "samples.jpg").is_file()
 
@@ -41,28 +41,28 @@ def test_an_unknown_recipe_is_told_with_the_known_ones(tmp_path: Path) -> None:
 
 def test_a_length_of_no_minutes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="minutes is 0; expected more than 0"):
-        sit("tiny-pose", [], data=tmp_path, output=tmp_path, minutes=0)
+        sit("tiny-pose", [], data=[tmp_path], output=tmp_path, minutes=0)
 
 
 @pytest.mark.parametrize("file", ["state.pt", "model.safetensors"])
 def test_a_run_is_not_overwritten(tmp_path: Path, file: str) -> None:
     (tmp_path / file).write_bytes(b"precious")
     with pytest.raises(ValueError, match="holds a run already; go on with --resume, or give another folder"):
-        sit("tiny-pose", SHORT, data=tmp_path, output=tmp_path, device="cpu")
+        sit("tiny-pose", SHORT, data=[tmp_path], output=tmp_path, device="cpu")
 
     assert (tmp_path / file).read_bytes() == b"precious"
 
 
 def test_nothing_is_written_when_the_data_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(BadDataset, match="no labels for 'train'"):
-        sit("tiny-pose", SHORT, data=tmp_path, output=tmp_path / "run", device="cpu")
+        sit("tiny-pose", SHORT, data=[tmp_path], output=tmp_path / "run", device="cpu")
 
     assert not (tmp_path / "run").exists()
 
 
 def test_there_must_be_something_to_resume(pose_set: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nothing to resume"):
-        sit("tiny-pose", SHORT, data=pose_set, output=tmp_path, resume=True, device="cpu")
+        sit("tiny-pose", SHORT, data=[pose_set], output=tmp_path, resume=True, device="cpu")
 
 
 def test_fresh_weights_go_by_the_seed(tmp_path: Path) -> None:
@@ -118,13 +118,13 @@ def test_weights_that_are_not_there_are_refused(tmp_path: Path, monkeypatch: pyt
 def test_a_head_of_other_classes_than_the_data_is_told(mask_set: Path) -> None:
     three = replace(shallow_person(), head=replace(shallow_person().head, classes=3))
     with pytest.raises(ValueError, match=r"classes=3.*the data has 2 classes; set network\.head\.classes"):
-        make_task(mask_set, mask_recipe(network=three), CPU)
+        make_task([mask_set], mask_recipe(network=three), CPU)
 
 
 def test_a_head_of_other_joints_than_cocos_is_told(pose_set: Path) -> None:
     fewer = replace(shallow_pose(), head=replace(shallow_pose().head, joints=14))
     with pytest.raises(ValueError, match="joints=14.*expected COCO's 17 joints"):
-        make_task(pose_set, pose_recipe(network=fewer), CPU)
+        make_task([pose_set], pose_recipe(network=fewer), CPU)
 
 
 def test_classes_without_colours_are_told(mask_set: Path, tmp_path: Path) -> None:
@@ -135,11 +135,11 @@ def test_classes_without_colours_are_told(mask_set: Path, tmp_path: Path) -> Non
     with pytest.raises(
         BadDataset, match="has the classes cat, dog; expected those of parsing, person, camvid"
     ):
-        make_task(tmp_path, mask_recipe(), CPU)
+        make_task([tmp_path], mask_recipe(), CPU)
 
 
 def test_a_model_trained_here_can_be_served_as_its_entry_says(mask_set: Path) -> None:
-    entry = make_task(mask_set, mask_recipe(), CPU).entry("mine", {"mean_iou": 0.5})
+    entry = make_task([mask_set], mask_recipe(), CPU).entry("mine", {"mean_iou": 0.5})
 
     assert (entry.task, entry.labels, entry.input_sizes) == ("segmentation", "person", ((64, 48),))
     assert entry.config == mask_entry().config
