@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hrformer.checkpoints.configuration import variant_of
 from hrformer.checkpoints.manifest import Entry
-from hrformer.data.coco import distinct, read_persons
+from hrformer.data.coco import read_persons, without_repeats
 from hrformer.data.pictures import read_picture
 from hrformer.engine.pose import PoseCoding, PoseEngine
 from hrformer.evaluation.pose import pose_figures, predict_persons
@@ -40,12 +40,8 @@ class PoseTask:
         if recipe.network.head != PoseHeadConfig(len(JOINTS)):
             raise ValueError(f"the network has {recipe.network.head}; expected COCO's {len(JOINTS)} joints")
         self.recipe, self.device = recipe, device
-        persons = [
-            person
-            for directory in directories
-            for person in read_persons(directory, "train", min_joints=MIN_JOINTS)
-        ]
-        self.cache = cache_persons(distinct(persons), recipe.canvas_px)
+        sets = [read_persons(directory, "train", min_joints=MIN_JOINTS) for directory in directories]
+        self.cache = cache_persons(without_repeats(sets), recipe.canvas_px)
         self.validation = read_persons(directories[0], "val")
         self.size = len(self.cache.boxes)
         self.measured_on = f"{directories[0].resolve().name}/val, {len(self.validation)} persons, boxes given"

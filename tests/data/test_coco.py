@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from hrformer.data.coco import annotation_file, read_persons
+from hrformer.data.coco import annotation_file, read_persons, without_repeats
 from hrformer.data.errors import BadDataset
 from tests.material import person, write_pose_set
 
@@ -123,3 +124,26 @@ def test_an_annotation_in_another_format_is_named(
     directory = write(tmp_path, person(0, ALL_SEEN), change(person(1, ALL_SEEN)))
     with pytest.raises(BadDataset, match=rf"val\.json, annotation 101.*{message}"):
         read_persons(directory, "val")
+
+
+def test_a_person_in_two_sets_counts_once(tmp_path: Path) -> None:
+    first = read_persons(write_pose_set(tmp_path, people=1), "train")
+    moved = first[0].joints * np.float32([0.4, 0.4, 1]) + np.float32([30, 70, 0])
+    rounded = replace(first[0], annotation_id=7, joints=moved.round())
+    other = replace(first[0], annotation_id=8, joints=first[0].joints[::-1].copy())
+
+    assert without_repeats([first, [rounded, other]]) == [first[0], other]
+
+
+def test_a_set_keeps_people_that_are_alike(tmp_path: Path) -> None:
+    first = read_persons(write_pose_set(tmp_path, people=1), "train")
+
+    assert len(without_repeats([first * 3])) == 3
+
+
+def test_people_with_other_joints_labelled_are_others(tmp_path: Path) -> None:
+    (known,) = read_persons(write_pose_set(tmp_path, people=1), "train")
+    fewer = known.joints.copy()
+    fewer[0] = 0
+
+    assert len(without_repeats([[known], [replace(known, joints=fewer)]])) == 2

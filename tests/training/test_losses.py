@@ -8,7 +8,12 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hrformer.training.losses import heatmap_loss, ohem_cross_entropy, segmentation_loss
+from hrformer.training.losses import (
+    heatmap_loss,
+    label_log_probabilities,
+    ohem_cross_entropy,
+    segmentation_loss,
+)
 from tests.strategies import generator, quick
 
 
@@ -95,3 +100,43 @@ def test_the_auxiliary_logits_count_less() -> None:
     loss = segmentation_loss(auxiliary, final, ones(2), threshold=0.9, min_kept=1, auxiliary_weight=0.4)
 
     assert loss.item() == pytest.approx(minus_log(0.3, 0.6) + 0.4 * minus_log(0.5, 0.2))
+
+
+def test_a_coarse_label_has_the_probability_of_its_classes_together() -> None:
+    logits = torch.tensor([0.1, 0.2, 0.3, 0.4]).log().view(1, 4, 1, 1)
+    every = label_log_probabilities(logits, groups=[(1, 2, 3), (0, 3)]).exp().flatten()
+
+    torch.testing.assert_close(every, torch.tensor([0.1, 0.2, 0.3, 0.4, 0.9, 0.5]))
+
+
+def test_a_coarse_label_leaves_open_which_class_it_is() -> None:
+    logits = torch.zeros(1, 3, 1, 1, dtype=torch.float64, requires_grad=True)
+    label = torch.full((1, 1, 1), 3)
+    ohem_cross_entropy(logits, label, threshold=1.1, min_kept=0, groups=[(1, 2)]).backward()
+
+    away, first, second = logits.grad.flatten().tolist()  # type: ignore[union-attr]
+    assert away == pytest.approx(1 / 3)  # the background's whole probability
+    assert first == second == pytest.approx(-1 / 6)
+
+
+def test_coarse_and_exact_labels_train_together() -> None:
+    logits = torch.tensor([[0.2, 0.5], [0.3, 0.25], [0.5, 0.25]]).log().view(1, 3, 1, 2)
+    labels = torch.tensor([[[2, 3]]])
+    loss = segmentation_loss(logits, logits, labels, threshold=1.1, min_kept=0, groups=[(1, 2)])
+
+    assert loss.item() == pytest.approx(1.4 * minus_log(0.5, 0.5))
+
+
+def test_coarse_labels_have_weights_of_their_own() -> None:
+    logits = torch.tensor([[0.2, 0.5], [0.3, 0.25], [0.5, 0.25]]).log().view(1, 3, 1, 2)
+    labels = torch.tensor([[[0, 3]]])
+    loss = ohem_cross_entropy(
+        logits,
+        labels,
+        threshold=1.1,
+        min_kept=0,
+        class_weights=torch.tensor([1.0, 1.0, 1.0, 3.0]),
+        groups=[(1, 2)],
+    )
+
+    assert loss.item() == pytest.approx((minus_log(0.2) + 3 * minus_log(0.5)) / 2)
