@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-READ = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")  # taken from a folder
+from hrformer.data.image_folder import SUFFIXES
+
+READ = SUFFIXES  # taken from a folder
 WRITTEN = (".jpg", ".jpeg", ".png")
 
 
