@@ -16,11 +16,13 @@ Exit codes: 0 trained to the end, 2 wrong use or data that are not in their form
 
 
 def parser() -> argparse.ArgumentParser:
-    """The flags."""
+    """The flags; the recipes' names are those of the table, which needs torch."""
+    from hrformer.training.recipes import RECIPES
+
     p = argparse.ArgumentParser(
         "hrformer train", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    p.add_argument("recipe", metavar="RECIPE", help="tiny-pose, tiny-pose-large or tiny-parsing")
+    p.add_argument("recipe", metavar="RECIPE", help=f"one of {', '.join(RECIPES)}")
     p.add_argument("fields", metavar="FIELD=VALUE", nargs="*", help="fields of the recipe to change")
     p.add_argument(
         "--data",
