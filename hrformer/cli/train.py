@@ -20,9 +20,12 @@ def parser() -> argparse.ArgumentParser:
     from hrformer.training.recipes import RECIPES
 
     p = argparse.ArgumentParser(
-        "hrformer train", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+        "hrformer train",
+        description=DESCRIPTION,
+        epilog=f"Recipes: {', '.join(RECIPES)}.",  # not in a flag's help, where argparse breaks lines at a hyphen
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("recipe", metavar="RECIPE", help=f"one of {', '.join(RECIPES)}")
+    p.add_argument("recipe", metavar="RECIPE", help="one of those below")
     p.add_argument("fields", metavar="FIELD=VALUE", nargs="*", help="fields of the recipe to change")
     p.add_argument(
         "--data",
