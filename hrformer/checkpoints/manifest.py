@@ -67,6 +67,7 @@ class Entry:
     metrics: Mapping[str, float | str] = field(default_factory=dict)  # measured quality, and on what
     decode: Mapping[str, str | float | bool] = field(default_factory=dict)  # how to read the network's output
     description: str = ""
+    classes: tuple[str, ...] = ()  # names in the order of the outputs, where `labels` names no palette
 
     @property
     def version(self) -> str:
@@ -153,6 +154,8 @@ def entry_to_values(entry: Entry) -> dict[str, Any]:
     values = {f.name: getattr(entry, f.name) for f in fields(entry)}
     for known_elsewhere in ("name", "file", "sha256", "config"):
         del values[known_elsewhere]
+    if not entry.classes:
+        del values["classes"]
     network = config_to_values(entry.config)
     return values | {"pixels": asdict(entry.pixels), "backbone": network["backbone"], "head": network["head"]}
 
@@ -166,7 +169,7 @@ def entry_from_values(name: str, file: Path, sha256: str, values: Mapping[str, A
     except KeyError as error:
         raise BadManifest(f"{where} has no field {error.args[0]!r}") from error
     pixels = from_values(PixelFormat, rest.pop("pixels", {}), f"{where}, pixels")
-    rest["input_sizes"] = as_tuples(rest.get("input_sizes", []))
+    rest |= {key: as_tuples(rest.get(key, [])) for key in ("input_sizes", "classes")}
     found = {"name": name, "file": file, "sha256": sha256, "config": config, "pixels": pixels}
     return _entry_of(found | rest, where)
 

@@ -36,6 +36,20 @@ def test_an_entry_is_read_as_it_was_written(tmp_path: Path, manifest: Path) -> N
     assert read_manifest(manifest)["small-pose"] == entry(tmp_path, "small-pose")
 
 
+def test_names_of_classes_are_kept(tmp_path: Path) -> None:
+    path, named = (
+        tmp_path / "manifest.toml",
+        replace(entry(tmp_path, "pets"), classes=("cat", "Ara ararauna")),
+    )
+    write_entry(named, path)
+
+    assert read_manifest(path)["pets"] == named
+
+
+def test_a_model_without_names_of_classes_does_not_list_them(manifest: Path) -> None:
+    assert "classes =" not in manifest.read_text()
+
+
 def test_models_stand_in_the_order_of_the_file(manifest: Path) -> None:
     assert list(read_manifest(manifest)) == ["small-pose", "small.parsing_2"]
 
