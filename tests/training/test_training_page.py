@@ -66,7 +66,7 @@ def test_what_a_run_writes_is_in_its_table(followed: tuple[Path, dict[str, int]]
 
 
 def test_every_recipe_is_in_its_table() -> None:
-    assert re.findall(r"^\| `(tiny-[a-z-]+)` \|", PAGE, re.MULTILINE) == list(RECIPES)
+    assert re.findall(r"^\| `((?:tiny|small)-[a-z-]+)` \|", PAGE, re.MULTILINE) == list(RECIPES)
 
 
 def test_every_field_is_in_its_table() -> None:
