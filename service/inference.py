@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hrformer.engine.segmentation import Canvas
+from hrformer.engine.letterbox import Canvas
 from hrformer.images.decode import Limits, decode, read_header
 from service.admission import Admission, Hold
 from service.answers import PoseResult, SegmentResult

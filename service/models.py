@@ -9,9 +9,9 @@ from torch import Tensor
 
 from hrformer.checkpoints.manifest import MANIFEST, Entry, default_model, find, read_manifest
 from hrformer.engine.device import choose_device, choose_precision
+from hrformer.engine.letterbox import Canvas
 from hrformer.engine.predictor import ENGINES, load_engine
 from hrformer.engine.results import Person
-from hrformer.engine.segmentation import Canvas
 from hrformer.geometry.palettes import Palette, palette_of
 from hrformer.geometry.skeletons import JOINTS, LIMBS
 from hrformer.images.decode import Picture

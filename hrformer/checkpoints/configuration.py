@@ -10,6 +10,7 @@ from hrformer.modeling.config import (
     ClassificationHeadConfig,
     HeadConfig,
     NetworkConfig,
+    PeopleHeadConfig,
     PoseHeadConfig,
     SegmentationHeadConfig,
 )
@@ -22,6 +23,7 @@ HEADS: dict[str, type[HeadConfig]] = {
     "pose": PoseHeadConfig,
     "segmentation": SegmentationHeadConfig,
     "classification": ClassificationHeadConfig,
+    "people": PeopleHeadConfig,
 }
 
 

@@ -16,7 +16,13 @@ from hrformer.checkpoints.manifest import Entry, PixelFormat
 from hrformer.checkpoints.read import read_checkpoint
 from hrformer.checkpoints.resize import resize_bias_tables
 from hrformer.checkpoints.translate import family_named, translate
-from hrformer.modeling.config import BackboneConfig, NetworkConfig, PoseHeadConfig, RelativeBias
+from hrformer.modeling.config import (
+    BackboneConfig,
+    NetworkConfig,
+    PeopleHeadConfig,
+    PoseHeadConfig,
+    RelativeBias,
+)
 from hrformer.modeling.network import Network
 
 INPUT_SIZES = {"pose": (256, 192), "segmentation": (512, 1024), "classification": (224, 224)}
@@ -104,4 +110,5 @@ def _without_aliases(family: Family, state: Mapping[str, Tensor]) -> dict[str, T
 def _labels(config: NetworkConfig) -> str:
     if isinstance(config.head, PoseHeadConfig):
         return "coco" if config.head.joints == 17 else f"{config.head.joints}-joints"
+    assert not isinstance(config.head, PeopleHeadConfig), "no published family finds people"
     return f"{config.head.classes}-classes"

@@ -55,8 +55,8 @@ def read_persons(directory: Path, split: str, *, min_joints: int = 1) -> list[La
         no person with so many joints.
     """
     file, pictures = annotation_file(directory, split)
-    content = _read_json(file)
-    images = dict(_image(image, pictures, file) for image in content["images"])
+    content = read_json(file)
+    images = dict(read_image(image, pictures, file) for image in content["images"])
     people = [
         _person(annotation, images, file) for annotation in content["annotations"] if _counts(annotation)
     ]
@@ -97,18 +97,20 @@ def _shape(person: LabelledPerson) -> npt.NDArray[np.float32]:
     return centred / max(float(np.abs(centred).max()), 1e-6)  # type: ignore[no-any-return]
 
 
-def _read_json(file: Path) -> Mapping[str, Any]:
+def read_json(file: Path) -> Mapping[str, Any]:
+    """Content of a file in COCO's format. raises: BadDataset if it is no JSON, or lacks one of its lists."""
     try:
         content: Mapping[str, Any] = json.loads(file.read_bytes())
     except ValueError as error:
         raise BadDataset(f"{file} is not JSON: {error}") from error
     for key in ("images", "annotations"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
-            raise BadDataset(f"{file} has no list {key!r}; expected COCO's keypoint format")
+            raise BadDataset(f"{file} has no list {key!r}; expected COCO's format")
     return content
 
 
-def _image(image: Any, pictures: Path, file: Path) -> tuple[int, Path]:
+def read_image(image: Any, pictures: Path, file: Path) -> tuple[int, Path]:
+    """Number and file of a picture that `file` lists. raises: BadDataset if the record lacks one."""
     try:
         return image["id"], pictures / image["file_name"]
     except (KeyError, TypeError) as error:

@@ -10,10 +10,11 @@ from torch import Tensor
 from hrformer.checkpoints.load import load_network
 from hrformer.checkpoints.manifest import Entry, find
 from hrformer.engine.device import set_threads
+from hrformer.engine.letterbox import Canvas
 from hrformer.engine.picture import ImageLike, Pixels, as_picture
 from hrformer.engine.pose import Boxes, PoseEngine, check_boxes, whole_box
 from hrformer.engine.results import Person
-from hrformer.engine.segmentation import Canvas, SegmentationEngine
+from hrformer.engine.segmentation import SegmentationEngine
 from hrformer.images.decode import Limits
 
 Engine: TypeAlias = PoseEngine | SegmentationEngine

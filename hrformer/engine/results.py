@@ -23,3 +23,10 @@ class Person:
     box: Box
     score: float  # 0 to 1: the box's score times the mean score of the keypoints above 0.2
     keypoints: npt.NDArray[np.float32]  # (joints, 3): x and y in image pixels, score 0 to 1
+
+
+class Detection(NamedTuple):
+    """A person that was found, without keypoints."""
+
+    box: Box
+    score: float  # 0 to 1: how sure it is that somebody is there

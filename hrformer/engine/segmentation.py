@@ -1,30 +1,15 @@
 """The class of every pixel: picture → canvas of a fixed size → logits → class map at the picture's size."""
 
-import math
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from hrformer.checkpoints.manifest import Entry
 from hrformer.engine.device import Runner
-from hrformer.geometry.crop import crop_boxes
+from hrformer.engine.letterbox import Canvas, Size, letterbox, reduction, size_for
 from hrformer.geometry.masks import class_map
 from hrformer.images.decode import Picture
 from hrformer.modeling.config import SegmentationHeadConfig
 from hrformer.modeling.network import Network
-
-Size = tuple[int, int]  # (height, width)
-
-
-@dataclass(frozen=True)
-class Canvas:
-    """A picture letterboxed into one of the sizes that the network is run at."""
-
-    pixels: Tensor  # (3, height, width) uint8, black where the picture is not
-    matrix: Tensor  # (2, 3), full upright picture to canvas, px
-    width: int  # px, of the full upright picture
-    height: int
 
 
 class SegmentationEngine:
@@ -51,29 +36,15 @@ class SegmentationEngine:
 
     def size_for(self, width: int, height: int) -> Size:
         """The input size, (height, width), in which a picture of this shape is shown the largest."""
-        return max(
-            self.input_sizes, key=lambda size: (min(size[0] / height, size[1] / width), -size[0] * size[1])
-        )
+        return size_for(self.input_sizes, width, height)
 
     def shrink(self, width: int, height: int) -> int:
         """The largest reduction, 1 to 8, at which the picture still has the pixels that the canvas shows."""
-        size = self.size_for(width, height)
-        ratio = max(height / size[0], width / size[1])
-        return 1 << min(3, math.floor(math.log2(max(ratio, 1))))
+        return reduction(self.size_for(width, height), width, height)
 
     def prepare(self, picture: Picture) -> Canvas:
         """The picture in the middle of its canvas, as large as fits."""
-        height, width = picture.pixels.shape[:2]
-        size = self.size_for(picture.width, picture.height)
-        image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
-        # From the edge of the first pixel to that of the last: pixel centres lie at integers.
-        whole = torch.tensor([[-0.5, -0.5, width, height]])
-        pixels, matrices = crop_boxes(image, whole, size, padding=1.0, udp=True)
-        matrix = matrices[0].clone()
-        # Decoded at 1/shrink, pixel i lies about (i + 0.5) * shrink - 0.5 of the full picture.
-        linear = matrix[:, :2] / picture.shrink
-        shift = matrix[:, 2] + matrix[:, :2].sum(-1) * (0.5 / picture.shrink - 0.5)
-        return Canvas(pixels[0], torch.cat([linear, shift[:, None]], dim=1), picture.width, picture.height)
+        return letterbox(picture, self.size_for(picture.width, picture.height))
 
     @torch.inference_mode()
     def run(self, canvases: Tensor) -> Tensor:

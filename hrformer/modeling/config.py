@@ -53,7 +53,14 @@ class ClassificationHeadConfig:
     classes: int = 1000
 
 
-HeadConfig = PoseHeadConfig | SegmentationHeadConfig | ClassificationHeadConfig
+@dataclass(frozen=True)
+class PeopleHeadConfig:
+    """Centres and boxes of people from the highest resolution."""
+
+    channels: int = 64  # of each tower
+
+
+HeadConfig = PoseHeadConfig | SegmentationHeadConfig | ClassificationHeadConfig | PeopleHeadConfig
 
 
 @dataclass(frozen=True)

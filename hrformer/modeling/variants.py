@@ -7,6 +7,7 @@ from hrformer.modeling.config import (
     BackboneConfig,
     ClassificationHeadConfig,
     NetworkConfig,
+    PeopleHeadConfig,
     PoseHeadConfig,
     SegmentationHeadConfig,
 )
@@ -49,17 +50,28 @@ def classification(backbone: BackboneConfig, classes: int = 1000) -> NetworkConf
     )
 
 
+def people(backbone: BackboneConfig, channels: int = 64) -> NetworkConfig:
+    """The backbone of the pose network, so that either can start from the other."""
+    return NetworkConfig(
+        replace(backbone, upsample="bilinear", outputs="highest"), PeopleHeadConfig(channels)
+    )
+
+
 TASKS: dict[str, Callable[[BackboneConfig, int], NetworkConfig]] = {
     "pose": pose,
     "segmentation": segmentation,
     "classification": classification,
+    "people": people,
 }
 
-DEFAULT_OUTPUTS = {"pose": 17, "segmentation": 19, "classification": 1000}  # joints or classes
+# Joints, classes, or channels of the head for people.
+DEFAULT_OUTPUTS = {"pose": 17, "segmentation": 19, "classification": 1000, "people": 64}
 
 
 def variant(name: str, task: str, outputs: int | None = None) -> NetworkConfig:
-    """The configuration of "tiny", "small" or "base" for a task; `outputs` counts the joints or the classes.
+    """The configuration of "tiny", "small" or "base" for a task.
+
+    outputs: joints or classes; for people, channels of the head.
 
     raises: ValueError if the variant or the task is unknown.
     """

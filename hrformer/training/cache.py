@@ -15,8 +15,11 @@ from torch import Tensor
 from hrformer.data.coarse import MaskSource
 from hrformer.data.coco import LabelledPerson
 from hrformer.data.mask_folder import MaskSample, read_mask
+from hrformer.data.people import Photograph
 from hrformer.data.pictures import read_picture
+from hrformer.geometry.boxes import xywh_to_xyxy
 
+NOBODY, SOMEBODY, CROWD = 0, 1, 2  # what a row of boxes is
 READ_AHEAD = 16  # pictures for each thread: more would only fill the memory
 
 T = TypeVar("T")
@@ -39,6 +42,16 @@ class MaskCache:
     canvases: Tensor  # (n, 3, side, side) uint8, the picture at the top left, black elsewhere
     labels: Tensor  # (n, side, side) uint8: label + 1, and 0 where there is no label or no picture
     sizes: Tensor  # (n, 2) float32: width and height of the picture on its canvas
+
+
+@dataclass(frozen=True)
+class PhotographCache:
+    """Whole photographs and all people in them; row i of each tensor is photograph i."""
+
+    canvases: Tensor  # (n, 3, side, side) uint8, the picture at the top left, black elsewhere
+    sizes: Tensor  # (n, 2) float32: width and height of the picture on its canvas
+    boxes: Tensor  # (n, most, 4) float32 left, top, right, bottom in px of the canvas; rows beyond are zero
+    kinds: Tensor  # (n, most) uint8: NOBODY, SOMEBODY or CROWD
 
 
 def cache_persons(persons: Sequence[LabelledPerson], side_px: int, *, workers: int = 2) -> PoseCache:
@@ -74,6 +87,31 @@ def cache_masks(sources: Sequence[MaskSource], side_px: int, *, workers: int = 2
         labels[index, :height, :width] = _resize_labels(mask, height, width)
         sizes[index] = torch.tensor([width, height])
     return MaskCache(canvases, labels, sizes)
+
+
+def cache_photographs(
+    photographs: Sequence[Photograph], side_px: int, *, workers: int = 2
+) -> PhotographCache:
+    """Reads the photographs; those with a side over `side_px` are made smaller.
+
+    raises: BadDataset, naming the file, if a picture is missing or broken.
+    """
+    count = len(photographs)
+    most = max(1, *(len(photograph.boxes) + len(photograph.crowds) for photograph in photographs))
+    canvases = torch.zeros(count, 3, side_px, side_px, dtype=torch.uint8)
+    sizes, boxes = torch.zeros(count, 2), torch.zeros(count, most, 4)
+    kinds = torch.zeros(count, most, dtype=torch.uint8)
+    pictures = in_order(lambda photograph: read_picture(photograph.image).pixels, photographs, workers)
+    for index, (photograph, pixels) in enumerate(zip(photographs, pictures, strict=True)):
+        scale = _place(_planes(pixels), canvases[index])
+        height, width = pixels.shape[:2]
+        sizes[index] = torch.tensor([width, height]) * scale
+        rows = np.concatenate([photograph.boxes, photograph.crowds])
+        # COCO's boxes run along the edges of pixels, whose centres lie at integers here.
+        boxes[index, : len(rows)] = xywh_to_xyxy(torch.from_numpy(rows)) * scale - 0.5
+        kinds[index, : len(photograph.boxes)] = SOMEBODY
+        kinds[index, len(photograph.boxes) : len(rows)] = CROWD
+    return PhotographCache(canvases, sizes, boxes, kinds)
 
 
 def _read_pair(sample: MaskSample, source: MaskSource) -> tuple[Tensor, Tensor]:

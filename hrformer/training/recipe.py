@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hrformer.modeling.config import NetworkConfig
-from hrformer.training.augmentation.geometric import MaskAugmentation, PoseAugmentation
+from hrformer.training.augmentation.geometric import MaskAugmentation, PeopleAugmentation, PoseAugmentation
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,35 @@ class MaskRecipe(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.input_sizes:
-            raise ValueError("input_sizes is empty; expected one (height, width) or more")
-        for size in self.input_sizes:
-            _check_size("input_sizes", size)
+        _check_sizes(self.input_sizes)
         if not 0 <= self.class_balance <= 1:
             raise ValueError(f"class_balance is {self.class_balance}; expected 0 to 1")
+
+
+@dataclass(frozen=True)
+class PeopleRecipe(Recipe):
+    """The boxes of all people."""
+
+    input_sizes: tuple[tuple[int, int], ...] = ()  # (height, width) that the model is served at
+    box_weight: float = 5.0  # of the boxes' loss; the centres' weighs 1
+    smallest_px: float = 8.0  # long side, in the crop, under which a person is left out of the loss
+    least_visible: float = 0.3  # share of the box in the crop, likewise
+    augmentation: PeopleAugmentation = field(default_factory=PeopleAugmentation)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_sizes(self.input_sizes)
+        if not 0 <= self.augmentation.mosaic < 1:
+            raise ValueError(f"augmentation.mosaic is {self.augmentation.mosaic}; expected 0 to below 1")
+        if self.augmentation.mosaic > 0 and any(side % 8 for side in self.input_size):
+            raise ValueError(f"input_size is {self.input_size}; expected multiples of 8, for mosaics of four")
+
+
+def _check_sizes(sizes: tuple[tuple[int, int], ...]) -> None:
+    if not sizes:
+        raise ValueError("input_sizes is empty; expected one (height, width) or more")
+    for size in sizes:
+        _check_size("input_sizes", size)
 
 
 def _check_size(name: str, size: Any) -> None:

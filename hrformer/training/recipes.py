@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from hrformer.modeling.config import BackboneConfig, NetworkConfig, SegmentationHeadConfig
 from hrformer.modeling.variants import people, pose, segmentation, small, tiny
-from hrformer.training.augmentation.geometric import MaskAugmentation, PoseAugmentation
+from hrformer.training.augmentation.geometric import MaskAugmentation, PeopleAugmentation, PoseAugmentation
 from hrformer.training.recipe import MaskRecipe, PeopleRecipe, PoseRecipe, Recipe
 
 
@@ -152,6 +152,7 @@ def tiny_people() -> PeopleRecipe:
         warmup_steps=100,
         clip_norm=5.0,
         ema_decay=0.998,
+        augmentation=PeopleAugmentation(smallest=0.6, largest=1.5),
     )
 
 

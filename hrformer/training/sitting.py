@@ -13,9 +13,10 @@ from hrformer.modeling.network import Network, build
 from hrformer.training.changes import change
 from hrformer.training.interrupt import Interrupt
 from hrformer.training.loop import WEIGHTS, train
+from hrformer.training.people import PeopleTask
 from hrformer.training.pose import PoseTask
 from hrformer.training.progress import Report
-from hrformer.training.recipe import MaskRecipe, PoseRecipe, Recipe
+from hrformer.training.recipe import MaskRecipe, PeopleRecipe, PoseRecipe, Recipe
 from hrformer.training.recipes import RECIPES
 from hrformer.training.segmentation import SegmentationTask
 from hrformer.training.state import FILE, Run, load_state, start
@@ -96,5 +97,7 @@ def make_task(directories: Sequence[Path], recipe: Recipe, device: torch.device)
     """
     if isinstance(recipe, PoseRecipe):
         return PoseTask(directories, recipe, device)
+    if isinstance(recipe, PeopleRecipe):
+        return PeopleTask(directories, recipe, device)
     assert isinstance(recipe, MaskRecipe)
     return SegmentationTask(directories, recipe, device)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from hrformer.checkpoints.manifest import Entry
+from hrformer.engine.letterbox import Canvas
 from hrformer.engine.results import Box, Person
-from hrformer.engine.segmentation import Canvas
 from hrformer.geometry.skeletons import JOINTS
 from hrformer.images.decode import Picture
 from hrformer.modeling.config import BackboneConfig, NetworkConfig, PoseHeadConfig, SegmentationHeadConfig

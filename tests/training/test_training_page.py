@@ -9,8 +9,8 @@ import pytest
 
 from hrformer.cli.main import main
 from hrformer.geometry.palettes import PARSING
-from hrformer.training.augmentation.geometric import MaskAugmentation, PoseAugmentation
-from hrformer.training.recipe import MaskRecipe, PoseRecipe
+from hrformer.training.augmentation.geometric import MaskAugmentation, PeopleAugmentation, PoseAugmentation
+from hrformer.training.recipe import MaskRecipe, PeopleRecipe, PoseRecipe
 from hrformer.training.recipes import RECIPES
 from tests.conftest import REPOSITORY
 from tests.material import ASTRONAUT, write_mask_set, write_pose_set
@@ -70,10 +70,12 @@ def test_every_recipe_is_in_its_table() -> None:
 
 
 def test_every_field_is_in_its_table() -> None:
-    own = {field.name for recipe in (PoseRecipe, MaskRecipe) for field in fields(recipe)} - {"augmentation"}
+    own = {field.name for recipe in (PoseRecipe, MaskRecipe, PeopleRecipe) for field in fields(recipe)} - {
+        "augmentation"
+    }
     inner = {
         f"augmentation.{field.name}"
-        for kind in (PoseAugmentation, MaskAugmentation)
+        for kind in (PoseAugmentation, MaskAugmentation, PeopleAugmentation)
         for field in fields(kind)
     }
     heads = "".join(line.split("|")[1] for line in PAGE.splitlines() if line.startswith("| `"))

@@ -37,6 +37,18 @@ class MaskAugmentation:
     colour: float = 0.4
 
 
+@dataclass(frozen=True)
+class PeopleAugmentation:
+    """How crops of whole photographs vary in training."""
+
+    flip: float = 0.5  # probability
+    smallest: float = 0.5  # scale, drawn between the two on a logarithmic axis; 1 is how the model is served
+    largest: float = 1.4
+    aspect: float = 0.1  # width over height changes by up to this share
+    mosaic: float = 0.25  # share of the crops that are made of four photographs (arXiv:2004.10934)
+    colour: float = 0.3
+
+
 class Draw:
     """Random numbers from one generator, shaped `(n,)` on the device of the batch."""
 
@@ -105,6 +117,25 @@ def mask_matrices(sizes: Tensor, size: tuple[int, int], augmentation: MaskAugmen
     where = torch.stack([draw.uniform(-1, 1), draw.uniform(-1, 1)], dim=1)
     rotation = draw.normal(augmentation.rotation_deg, 2 * augmentation.rotation_deg)
     return crop_matrices(centre + where * room, shown, rotation, size, udp=True)
+
+
+def people_matrices(
+    sizes: Tensor, size: tuple[int, int], served_px: float, augmentation: PeopleAugmentation, draw: Draw
+) -> Tensor:
+    """Matrices `(n, 2, 3)`, canvas to crop: a random part of the photograph, upright.
+
+    sizes: `(n, 2)`, width and height of each. size: (height, width) of the crop. served_px: the long side of
+    a photograph at scale 1. A photograph that is smaller than the crop lies anywhere in it.
+    """
+    ratio = augmentation.largest / augmentation.smallest
+    scale = served_px / sizes.amax(dim=1) * augmentation.smallest * ratio ** draw.uniform()
+    stretch = (1 + augmentation.aspect) ** draw.uniform(-0.5, 0.5)
+    zoom = scale[:, None] * torch.stack([stretch, 1 / stretch], dim=1)
+    shown = sizes.new_tensor([size[1], size[0]])
+    where = torch.stack([draw.uniform(), draw.uniform()], dim=1)
+    # Edges of the photograph and of the crop: half a pixel outside the centres of their first pixels.
+    shift = (shown - sizes * zoom) * where - 0.5 + 0.5 * zoom
+    return torch.cat([torch.diag_embed(zoom), shift[..., None]], dim=2)
 
 
 def mirror_matrices(matrices: Tensor, mirrored: Tensor, width: int) -> Tensor:

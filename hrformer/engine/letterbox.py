@@ -1,0 +1,48 @@
+"""A whole picture in the middle of a canvas of one of the sizes that a network is run at."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hrformer.geometry.crop import crop_boxes
+from hrformer.images.decode import Picture
+
+Size = tuple[int, int]  # (height, width)
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A picture letterboxed into one of the sizes that the network is run at."""
+
+    pixels: Tensor  # (3, height, width) uint8, black where the picture is not
+    matrix: Tensor  # (2, 3), full upright picture to canvas, px
+    width: int  # px, of the full upright picture
+    height: int
+
+
+def size_for(sizes: Sequence[Size], width: int, height: int) -> Size:
+    """The size, (height, width), in which a picture of this shape is shown the largest."""
+    return max(sizes, key=lambda size: (min(size[0] / height, size[1] / width), -size[0] * size[1]))
+
+
+def reduction(size: Size, width: int, height: int) -> int:
+    """The largest reduction, 1 to 8, at which the picture still has the pixels that the canvas shows."""
+    ratio = max(height / size[0], width / size[1])
+    return 1 << min(3, math.floor(math.log2(max(ratio, 1))))
+
+
+def letterbox(picture: Picture, size: Size) -> Canvas:
+    """The picture in the middle of its canvas, as large as fits."""
+    height, width = picture.pixels.shape[:2]
+    image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
+    # From the edge of the first pixel to that of the last: pixel centres lie at integers.
+    whole = torch.tensor([[-0.5, -0.5, width, height]])
+    pixels, matrices = crop_boxes(image, whole, size, padding=1.0, udp=True)
+    matrix = matrices[0].clone()
+    # Decoded at 1/shrink, pixel i lies about (i + 0.5) * shrink - 0.5 of the full picture.
+    linear = matrix[:, :2] / picture.shrink
+    shift = matrix[:, 2] + matrix[:, :2].sum(-1) * (0.5 / picture.shrink - 0.5)
+    return Canvas(pixels[0], torch.cat([linear, shift[:, None]], dim=1), picture.width, picture.height)

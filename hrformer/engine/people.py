@@ -1,0 +1,102 @@
+"""Everyone in the picture: picture → canvas of a fixed size → centres and sides → boxes in its pixels."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hrformer.checkpoints.manifest import Entry
+from hrformer.engine.device import Runner
+from hrformer.engine.letterbox import Canvas, Size, letterbox, reduction, size_for
+from hrformer.engine.results import Box, Detection
+from hrformer.geometry.crop import to_image
+from hrformer.geometry.detections import decode_boxes
+from hrformer.images.decode import Picture
+from hrformer.modeling.config import PeopleHeadConfig
+from hrformer.modeling.network import Network
+
+MAX_PEOPLE = 100  # found in a picture at most
+
+
+@dataclass(frozen=True)
+class PeopleCoding:
+    """How the maps are read; the manifest's `decode` table."""
+
+    overlap: float = 0.6  # IoU with a better box above which one goes, 0 to 1
+    threshold: float = 0.3  # score from which on a person counts as found, unless the caller gives another
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> "PeopleCoding":
+        """The coding that a manifest describes. raises: ValueError for a field that is unknown."""
+        known = {f.name for f in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ValueError(f"unknown decode option {unknown[0]!r}; known are {', '.join(sorted(known))}")
+        return cls(**values)
+
+
+class PeopleEngine:
+    """A network that finds people, with all that stands before and after it.
+
+    `prepare` and `finish` may run on any thread; `run` on the one that owns the model.
+    """
+
+    def __init__(
+        self, network: Network, entry: Entry, *, device: str = "auto", precision: str = "auto"
+    ) -> None:
+        assert isinstance(entry.config.head, PeopleHeadConfig)
+        self.entry = entry
+        self.input_sizes = entry.input_sizes
+        self.coding = PeopleCoding.from_values(entry.decode)
+        self.runner = Runner(network, entry.pixels, device=device, precision=precision)
+
+    def size_for(self, width: int, height: int) -> Size:
+        """The input size, (height, width), in which a picture of this shape is shown the largest."""
+        return size_for(self.input_sizes, width, height)
+
+    def shrink(self, width: int, height: int) -> int:
+        """The largest reduction, 1 to 8, at which the picture still has the pixels that the canvas shows."""
+        return reduction(self.size_for(width, height), width, height)
+
+    def prepare(self, picture: Picture) -> Canvas:
+        """The picture in the middle of its canvas, as large as fits."""
+        return letterbox(picture, self.size_for(picture.width, picture.height))
+
+    @torch.inference_mode()
+    def run(self, canvases: Tensor) -> Tensor:
+        """What is found, `(n, 100, 5)` float32 on the CPU: left, top, right, bottom, score; best first.
+
+        canvases: `(n, 3, height, width)` uint8. Boxes are in px of the canvas. Rows of score 0 are empty.
+        """
+        with self.runner.autocast():
+            centres, sides = self.runner.network(self.runner.normalise(canvases))
+        boxes, scores = decode_boxes(centres.float(), sides, limit=MAX_PEOPLE, overlap=self.coding.overlap)
+        return torch.cat([boxes, scores[..., None]], dim=2).cpu()
+
+    def finish(
+        self,
+        found: Tensor,
+        canvas: Canvas,
+        *,
+        box_threshold: float | None = None,
+        max_people: int = MAX_PEOPLE,
+    ) -> list[Detection]:
+        """At most `max_people` of score `box_threshold` or more, best first; boxes in px of the picture.
+
+        found: `(100, 5)`, a row of what `run` gave. box_threshold: the model's own where None. Boxes are cut
+        at the picture's edges; what then has no area is left out.
+        """
+        threshold = self.coding.threshold if box_threshold is None else box_threshold
+        chosen = found[(found[:, 4] >= threshold) & (found[:, 4] > 0)]
+        corners = to_image(chosen[None, :, :4].reshape(1, -1, 2), canvas.matrix[None])[0] + 0.5
+        limit = torch.tensor([canvas.width, canvas.height])
+        low, high = torch.minimum(corners.clamp(min=0), limit).reshape(-1, 2, 2).unbind(dim=1)
+        rows = torch.cat([low, high - low, chosen[:, 4:]], dim=1)
+        rows = rows[(rows[:, 2:4] > 0).all(dim=1)][:max_people]
+        return [Detection(Box(*box), score) for *box, score in rows.tolist()]
+
+    def warm(self) -> None:
+        """Runs once for each size, so that the first request does not pay for what is set up lazily."""
+        for size in self.input_sizes:
+            self.run(torch.zeros(1, 3, *size, dtype=torch.uint8))
