@@ -10,7 +10,7 @@ from torch import Tensor
 from hrformer.checkpoints.manifest import MANIFEST, Entry, default_model, find, read_manifest
 from hrformer.engine.device import choose_device, choose_precision
 from hrformer.engine.letterbox import Canvas
-from hrformer.engine.predictor import ENGINES, load_engine
+from hrformer.engine.predictor import load_engine
 from hrformer.engine.results import Person
 from hrformer.geometry.palettes import Palette, palette_of
 from hrformer.geometry.skeletons import JOINTS, LIMBS
@@ -18,6 +18,8 @@ from hrformer.images.decode import Picture
 from hrformer.modeling.config import PoseHeadConfig, SegmentationHeadConfig
 from service.problems import Problem
 from service.settings import Settings, SettingsError
+
+TASKS = ("pose", "segmentation")  # that a route answers
 
 Boxes: TypeAlias = Sequence[tuple[float, float, float, float]]
 
@@ -144,17 +146,21 @@ def load_models(settings: Settings) -> tuple[list[Served], list[str]]:
     manifest = settings.weights / MANIFEST if settings.weights else None
     entries = read_manifest(manifest)
     chosen = [find(name, manifest) for name in settings.models] or [
-        entry for entry in entries.values() if entry.task in ENGINES
+        entry for entry in entries.values() if entry.task in TASKS
     ]
     served = [_load(entry, settings) for entry in chosen]
     if not served:
         raise SettingsError("the manifest has no model that can be served")
-    defaults = [default_model(task, manifest).name for task in ENGINES if _has_task(entries.values(), task)]
+    defaults = [default_model(task, manifest).name for task in TASKS if _has_task(entries.values(), task)]
     return served, defaults
 
 
 def _load(entry: Entry, settings: Settings) -> Served:
     head = entry.config.head
+    if entry.task not in TASKS:
+        raise SettingsError(
+            f"models: {entry.name} is for {entry.task}; the service answers {' and '.join(TASKS)}"
+        )
     if isinstance(head, PoseHeadConfig) and head.joints != len(JOINTS):
         raise SettingsError(
             f"models: {entry.name} has {head.joints} joints; the service answers COCO's {len(JOINTS)}"

@@ -12,9 +12,14 @@ from PIL import Image
 
 from hrformer.checkpoints.manifest import Entry
 from hrformer.checkpoints.save import save_entry
-from hrformer.modeling.config import BackboneConfig, NetworkConfig, SegmentationHeadConfig
+from hrformer.modeling.config import (
+    BackboneConfig,
+    ClassificationHeadConfig,
+    NetworkConfig,
+    SegmentationHeadConfig,
+)
 from hrformer.modeling.network import Network, build
-from hrformer.modeling.variants import pose, tiny
+from hrformer.modeling.variants import people, pose, tiny
 
 PICTURES = Path(__file__).parent / "pictures"
 ASTRONAUT = PICTURES / "astronaut.jpg"  # 512 x 512
@@ -36,11 +41,16 @@ def shallow_person() -> NetworkConfig:
     return NetworkConfig(replace(shallow(), upsample="bilinear"), head)
 
 
+def shallow_people() -> NetworkConfig:
+    return people(shallow(), channels=16)
+
+
 def seeded(config: NetworkConfig, seed: int = 0) -> Network:
     """A network whose outputs differ clearly from place to place, though it has learned nothing."""
     torch.manual_seed(seed)
     network = build(config)
-    final = network.head.heatmaps if hasattr(network.head, "heatmaps") else network.head.classify
+    names = ("heatmaps", "classify", "centres")
+    final = next(getattr(network.head, name) for name in names if hasattr(network.head, name))
     torch.nn.init.normal_(final.weight)
     return network.eval()
 
@@ -71,6 +81,37 @@ def mask_entry(name: str = "small-person", **changes: Any) -> Entry:
         input_sizes=((64, 48), (48, 64)),
         precision="float32",
         config=shallow_person(),
+        labels="person",
+    )
+    return replace(entry, **changes)
+
+
+def class_entry(name: str = "small-pets", **changes: Any) -> Entry:
+    entry = Entry(
+        name=name,
+        task="classification",
+        variant="custom",
+        file=Path(),
+        sha256="",
+        input_sizes=((64, 64),),
+        precision="float32",
+        config=NetworkConfig(shallow(), ClassificationHeadConfig(3)),
+        labels="pets",
+        classes=("bird", "cat", "dog"),
+    )
+    return replace(entry, **changes)
+
+
+def people_entry(name: str = "small-people", **changes: Any) -> Entry:
+    entry = Entry(
+        name=name,
+        task="people",
+        variant="custom",
+        file=Path(),
+        sha256="",
+        input_sizes=((64, 96), (96, 64)),
+        precision="float32",
+        config=shallow_people(),
         labels="person",
     )
     return replace(entry, **changes)
@@ -122,6 +163,25 @@ def dotted_picture(file: Path, seed: int) -> list[float]:
     return [float(value) for x, y in places for value in (x, y, 2)]
 
 
+def write_people_set(directory: Path, splits: Sequence[str] = ("train", "val"), pictures: int = 4) -> Path:
+    """Pictures of 96 x 80 px with as many bright people as their number says, and a crowd in the last one."""
+    (directory / "images").mkdir(parents=True)
+    for split in splits:
+        records: dict[str, list[dict[str, Any]]] = {"images": [], "annotations": []}
+        for index in range(pictures):
+            name, pixels = f"images/{split}_{index}.png", np.full((80, 96, 3), 40, np.uint8)
+            for place in range(index):
+                x, y, width, height = box = [4 + 30 * place, 10, 26, 60 - 5 * place]
+                pixels[y : y + height, x : x + width] = 220
+                crowd = int(index == pictures - 1 and place == index - 1)
+                record = {"id": 10 * index + place, "image_id": index, "bbox": box, "iscrowd": crowd}
+                records["annotations"].append({**record, "category_id": 1, "area": width * height})
+            Image.fromarray(pixels).save(directory / name)
+            records["images"].append({"id": index, "file_name": name, "width": 96, "height": 80})
+        (directory / f"{split}.json").write_text(json.dumps(records))
+    return directory
+
+
 def write_mask_set(
     directory: Path,
     splits: Sequence[str] = ("train", "val"),
@@ -145,4 +205,25 @@ def write_mask_set(
             )
             mask[:, -1] = 255
             Image.fromarray(mask).save(directory / "masks" / f"{name}.png")
+    return directory
+
+
+def write_image_folder(
+    directory: Path,
+    splits: Sequence[str] = ("train", "val"),
+    pictures: int = 2,
+    classes: Sequence[str] = ("bird", "cat", "dog"),
+) -> Path:
+    """Pictures of 90 x 70 px, so many of each class, with stripes of the class's own direction and colour."""
+    rows, columns = np.mgrid[:70, :90]
+    for split in splits:
+        for index, name in enumerate(classes):
+            folder = directory / split / name
+            folder.mkdir(parents=True)
+            for number in range(pictures):
+                angle = np.pi * index / len(classes)
+                phase = np.cos(angle) * rows + np.sin(angle) * columns
+                pixels = np.full((70, 90, 3), 40 * number, np.uint8)
+                pixels[..., index % 3] = (127 + 120 * np.sin(phase / 4)).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number}.png")
     return directory

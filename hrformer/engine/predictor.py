@@ -1,6 +1,7 @@
 """The library's front door: a name → a predictor that answers for pictures as the service does."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias, overload
 
@@ -9,22 +10,23 @@ from torch import Tensor
 
 from hrformer.checkpoints.load import load_network
 from hrformer.checkpoints.manifest import Entry, find
+from hrformer.engine.classification import TOP, ClassificationEngine, ClassScore
 from hrformer.engine.device import set_threads
-from hrformer.engine.letterbox import Canvas
 from hrformer.engine.picture import ImageLike, Pixels, as_picture
 from hrformer.engine.pose import Boxes, PoseEngine, check_boxes, whole_box
 from hrformer.engine.results import Person
 from hrformer.engine.segmentation import SegmentationEngine
+from hrformer.engine.views import Views, class_maps
 from hrformer.images.decode import Limits
 
-Engine: TypeAlias = PoseEngine | SegmentationEngine
+Engine: TypeAlias = PoseEngine | SegmentationEngine | ClassificationEngine
 
-ENGINES: dict[str, type[PoseEngine] | type[SegmentationEngine]] = {
+ENGINES: dict[str, type[PoseEngine] | type[SegmentationEngine] | type[ClassificationEngine]] = {
     "pose": PoseEngine,
     "segmentation": SegmentationEngine,
+    "classification": ClassificationEngine,
 }
 MAX_CROPS = 64  # in one run of a pose network
-MAX_CANVASES = 8  # in one run of a segmentation network, whose maps are larger
 
 
 def load(
@@ -85,24 +87,56 @@ class Predictor:
         return self._poses(image, boxes, flip_test)  # type: ignore[arg-type]
 
     @overload
-    def segment(self, image: list[ImageLike]) -> list[Pixels]: ...
+    def segment(
+        self, image: list[ImageLike], *, flip_test: bool = False, scales: Sequence[float] = (1.0,)
+    ) -> list[Pixels]: ...
     @overload
-    def segment(self, image: ImageLike) -> Pixels: ...
-    def segment(self, image: ImageLike | list[ImageLike]) -> Pixels | list[Pixels]:
+    def segment(
+        self, image: ImageLike, *, flip_test: bool = False, scales: Sequence[float] = (1.0,)
+    ) -> Pixels: ...
+    def segment(
+        self,
+        image: ImageLike | list[ImageLike],
+        *,
+        flip_test: bool = False,
+        scales: Sequence[float] = (1.0,),
+    ) -> Pixels | list[Pixels]:
         """Class indices `(height, width)` uint8 at the size of the upright image; a list gives a list.
+
+        flip_test, scales: average with the mirrored picture, and over the input size times each scale.
+        raises: ValueError for another kind of model, a scale out of range or an unreadable image.
+        """
+        views = Views(flip_test, tuple(scales))
+        if not isinstance(image, list):
+            return self._masks([image], views)[0]
+        return self._masks(image, views)
+
+    @overload
+    def classify(self, image: list[ImageLike], top: int = TOP) -> list[list[ClassScore]]: ...
+    @overload
+    def classify(self, image: ImageLike, top: int = TOP) -> list[ClassScore]: ...
+    def classify(
+        self, image: ImageLike | list[ImageLike], top: int = TOP
+    ) -> list[ClassScore] | list[list[ClassScore]]:
+        """The likeliest classes, at most `top`, best first; a list gives a list, run together.
 
         raises: ValueError for another kind of model or an unreadable image.
         """
-        if not isinstance(image, list):
-            return self._masks([image])[0]
-        return self._masks(image)
+        engine = self.engine
+        if not isinstance(engine, ClassificationEngine):
+            raise self._other_task("classification")
+        images = image if isinstance(image, list) else [image]
+        crops = [engine.prepare(as_picture(one, engine.shrink, self.limits)) for one in images]
+        chunks = torch.split(torch.stack(crops), MAX_CROPS) if crops else ()
+        found = [engine.finish(row, top) for chunk in chunks for row in engine.run(chunk)]
+        return found if isinstance(image, list) else found[0]
 
     def _poses(
         self, images: list[ImageLike], boxes: Sequence[Boxes] | None, flip_test: bool
     ) -> list[list[Person]]:
         engine = self.engine
         if not isinstance(engine, PoseEngine):
-            raise ValueError(f"model {engine.entry.name!r} is for {engine.entry.task}; expected one for pose")
+            raise self._other_task("pose")
         given = [None] * len(images) if boxes is None else list(boxes)
         prepared = [self._crops(engine, *pair) for pair in zip(images, given, strict=True)]
         counts = [len(asked) for _, _, asked in prepared]
@@ -128,27 +162,14 @@ class Predictor:
         asked = [whole_box(picture.width, picture.height)] if boxes is None else boxes
         return *engine.prepare(picture, asked), asked
 
-    def _masks(self, images: list[ImageLike]) -> list[Pixels]:
+    def _masks(self, images: list[ImageLike], views: Views) -> list[Pixels]:
         engine = self.engine
         if not isinstance(engine, SegmentationEngine):
-            raise ValueError(
-                f"model {engine.entry.name!r} is for {engine.entry.task}; expected one for segmentation"
-            )
-        canvases = [engine.prepare(as_picture(image, engine.shrink, self.limits)) for image in images]
-        masks: dict[int, Pixels] = {}
-        for rows in _batches(canvases):
-            logits = engine.run(torch.stack([canvases[row].pixels for row in rows]))
-            masks |= {
-                row: engine.finish(answer, canvases[row]).numpy()
-                for row, answer in zip(rows, logits, strict=True)
-            }
-        return [masks[row] for row in range(len(images))]
+            raise self._other_task("segmentation")
+        shrink = partial(engine.shrink, scale=max(views.scales))
+        pictures = [as_picture(image, shrink, self.limits) for image in images]
+        return [class_map.numpy() for class_map in class_maps(engine, pictures, views)]
 
-
-def _batches(canvases: Sequence[Canvas]) -> Iterator[list[int]]:
-    """Indices of canvases that are run together: of one size, and not too many."""
-    by_size: dict[tuple[int, ...], list[int]] = {}
-    for index, canvas in enumerate(canvases):
-        by_size.setdefault(tuple(canvas.pixels.shape), []).append(index)
-    for rows in by_size.values():
-        yield from (rows[start : start + MAX_CANVASES] for start in range(0, len(rows), MAX_CANVASES))
+    def _other_task(self, expected: str) -> ValueError:
+        entry = self.engine.entry
+        return ValueError(f"model {entry.name!r} is for {entry.task}; expected one for {expected}")

@@ -1,5 +1,7 @@
 """The class of every pixel: picture → canvas of a fixed size → logits → class map at the picture's size."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -10,6 +12,8 @@ from hrformer.geometry.masks import class_map
 from hrformer.images.decode import Picture
 from hrformer.modeling.config import SegmentationHeadConfig
 from hrformer.modeling.network import Network
+
+STEP_PX = 32  # the stride of the network's lowest resolution
 
 
 class SegmentationEngine:
@@ -38,13 +42,13 @@ class SegmentationEngine:
         """The input size, (height, width), in which a picture of this shape is shown the largest."""
         return size_for(self.input_sizes, width, height)
 
-    def shrink(self, width: int, height: int) -> int:
+    def shrink(self, width: int, height: int, scale: float = 1.0) -> int:
         """The largest reduction, 1 to 8, at which the picture still has the pixels that the canvas shows."""
-        return reduction(self.size_for(width, height), width, height)
+        return reduction(scaled(self.size_for(width, height), scale), width, height)
 
-    def prepare(self, picture: Picture) -> Canvas:
-        """The picture in the middle of its canvas, as large as fits."""
-        return letterbox(picture, self.size_for(picture.width, picture.height))
+    def prepare(self, picture: Picture, scale: float = 1.0) -> Canvas:
+        """The picture in the middle of its canvas, as large as fits; scale: of the usual size."""
+        return letterbox(picture, scaled(self.size_for(picture.width, picture.height), scale))
 
     @torch.inference_mode()
     def run(self, canvases: Tensor) -> Tensor:
@@ -77,3 +81,11 @@ class SegmentationEngine:
         """Runs once for each size, so that the first request does not pay for what is set up lazily."""
         for size in self.input_sizes:
             self.run(torch.zeros(1, 3, *size, dtype=torch.uint8))
+
+
+def scaled(size: Size, scale: float) -> Size:
+    """The size times the scale, in multiples of 32 px; unchanged at 1."""
+    if scale == 1:
+        return size
+    height, width = (max(STEP_PX, math.floor(side * scale / STEP_PX + 0.5) * STEP_PX) for side in size)
+    return height, width

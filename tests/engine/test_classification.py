@@ -1,41 +1,18 @@
 """What a picture shows: the crop of its middle, and the likeliest classes."""
 
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from hrformer.checkpoints.manifest import Entry
 from hrformer.engine.classification import ClassificationEngine
 from hrformer.images.decode import Picture, decode
-from hrformer.modeling.config import ClassificationHeadConfig, NetworkConfig
-from tests.material import ASTRONAUT, seeded, shallow
-
-PETS = ("bird", "cat", "dog")
-
-
-def pets_entry(size: tuple[int, int] = (64, 64), **changes: object) -> Entry:
-    entry = Entry(
-        name="pets",
-        task="classification",
-        variant="custom",
-        file=Path(),
-        sha256="",
-        input_sizes=(size,),
-        precision="float32",
-        config=NetworkConfig(shallow(), ClassificationHeadConfig(3)),
-        labels="pets",
-        classes=PETS,
-    )
-    return replace(entry, **changes)  # type: ignore[arg-type]
+from tests.material import ASTRONAUT, class_entry, seeded
 
 
 @pytest.fixture(scope="module")
 def engine() -> ClassificationEngine:
-    entry = pets_entry()
+    entry = class_entry()
     return ClassificationEngine(seeded(entry.config), entry, device="cpu")
 
 
@@ -49,7 +26,7 @@ def wave(width: int, height: int) -> np.ndarray:
 @pytest.mark.parametrize("side", [(300, 200), (200, 300), (900, 640), (60, 50)])
 def test_the_crop_is_the_middle_of_the_picture_with_its_shorter_side_at_256(side: tuple[int, int]) -> None:
     width, height = side
-    entry = pets_entry((224, 224))
+    entry = class_entry(input_sizes=((224, 224),))
     engine = ClassificationEngine(seeded(entry.config), entry, device="cpu")
     pixels = wave(width, height)
     scale = 256 / min(side)
@@ -83,15 +60,15 @@ def test_fewer_classes_are_told_when_asked(engine: ClassificationEngine) -> None
 
 
 def test_classes_without_names_are_numbered() -> None:
-    entry = pets_entry(classes=())
+    entry = class_entry(classes=())
     engine = ClassificationEngine(seeded(entry.config), entry, device="cpu")
 
     assert engine.classes == ("class_0", "class_1", "class_2")
 
 
 def test_names_must_be_as_many_as_classes() -> None:
-    entry = pets_entry(classes=("cat", "dog"))
-    with pytest.raises(ValueError, match="'pets' tells 3 classes, but 2 are named"):
+    entry = class_entry(classes=("cat", "dog"))
+    with pytest.raises(ValueError, match="'small-pets' tells 3 classes, but 2 are named"):
         ClassificationEngine(seeded(entry.config), entry, device="cpu")
 
 

@@ -9,21 +9,21 @@ from PIL import Image
 
 import hrformer
 from hrformer.checkpoints.errors import UnknownModel
+from hrformer.engine.classification import ClassificationEngine
 from hrformer.engine.picture import ImageLike
 from hrformer.engine.pose import PoseEngine
 from hrformer.engine.predictor import MAX_CROPS, Predictor, load, load_engine
 from hrformer.engine.segmentation import SegmentationEngine
 from hrformer.images.errors import BrokenImage, ImageTooSmall, NotAnImage
-from hrformer.modeling.variants import classification
 from tests.engine.stand_ins import random_picture
 from tests.material import (
     ASTRONAUT,
     PICTURES,
+    class_entry,
     mask_entry,
     pose_entry,
     saved,
     seeded,
-    shallow,
     shallow_person,
     shallow_pose,
 )
@@ -197,8 +197,8 @@ def test_an_unknown_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_model_for_another_task_is_refused() -> None:
-    entry = pose_entry(task="classification", config=classification(shallow()))
-    with pytest.raises(ValueError, match="is for classification; expected one for pose or segmentation"):
+    entry = pose_entry(task="depth")
+    with pytest.raises(ValueError, match="is for depth; expected one for pose or segmentation or"):
         load_engine(entry)
 
 
@@ -214,3 +214,23 @@ def test_threads_are_set_for_the_process(tmp_path: Path) -> None:
 def test_no_threads_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="threads is 0; expected 1 or more"):
         load(tmp_path / "x.safetensors", threads=0)
+
+
+def test_pictures_are_classified_alone_as_together() -> None:
+    entry = class_entry()
+    predictor = Predictor(ClassificationEngine(seeded(entry.config), entry, device="cpu"))
+    pictures = [random_picture(60 + i, 90, seed=i) for i in range(3)]
+    alone = [predictor.classify(picture, top=2) for picture in pictures]
+    together = predictor.classify(list(pictures), top=2)
+
+    assert [[name for name, _ in found] for found in together] == [[n for n, _ in found] for found in alone]
+    assert [len(found) for found in together] == [2, 2, 2]
+    for one, other in zip(alone, together, strict=True):
+        assert [score for _, score in one] == pytest.approx([score for _, score in other], abs=1e-5)
+
+
+def test_no_pictures_have_no_classes() -> None:
+    entry = class_entry()
+    engine = ClassificationEngine(seeded(entry.config), entry, device="cpu")
+
+    assert Predictor(engine).classify([]) == []
