@@ -78,7 +78,7 @@ def _initialise(module: nn.Module) -> None:
 def _initialise_people(head: PeopleHead) -> None:
     """Everywhere a person of 40 px, with a probability of 0.1, as focal loss wants it (arXiv:1708.02002)."""
     for convolution, bias in ((head.centres, -math.log(9)), (head.sides, math.log(5))):
-        nn.init.normal_(convolution.weight, std=0.01)
+        nn.init.normal_(convolution.weight, std=0.001)
         assert convolution.bias is not None
         nn.init.constant_(convolution.bias, bias)
 

@@ -148,7 +148,7 @@ def tiny_people() -> PeopleRecipe:
         canvas_px=400,
         steps=3000,
         batch_size=8,
-        learning_rate=1.5e-3,
+        learning_rate=1e-3,
         clip_norm=20.0,
         ema_decay=0.998,
         augmentation=PeopleAugmentation(smallest=0.6, largest=1.5),

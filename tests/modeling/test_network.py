@@ -42,6 +42,29 @@ def test_classification_answers_one_row_for_each_picture() -> None:
         assert network(torch.zeros(3, 3, 64, 64)).shape == (3, 10)
 
 
+@pytest.mark.parametrize(("height", "width"), [(64, 48), (240, 320), (65, 33)])
+def test_people_are_looked_for_at_a_quarter_of_the_size(height: int, width: int) -> None:
+    network = create_model("tiny", "people").eval()
+    with torch.inference_mode():
+        centres, sides = network(torch.zeros(2, 3, height, width))
+    assert centres.shape == (2, -(-height // 4), -(-width // 4))
+    assert sides.shape == (2, 4, *centres.shape[1:])
+
+
+def test_a_fresh_network_sees_a_person_of_40_px_everywhere_and_is_not_sure() -> None:
+    torch.manual_seed(0)
+    network = create_model("tiny", "people").eval()
+    with torch.inference_mode():
+        centres, sides = network(torch.randn(1, 3, 64, 64))
+    torch.testing.assert_close(centres.sigmoid(), torch.full((1, 16, 16), 0.1), rtol=0.3, atol=0)
+    torch.testing.assert_close(sides, torch.full((1, 4, 16, 16), 20.0), rtol=0.3, atol=0)
+
+
+def test_a_network_for_people_has_the_backbone_of_a_pose_network() -> None:
+    pose, people = (create_model("tiny", task).backbone.state_dict() for task in ("pose", "people"))
+    assert {k: v.shape for k, v in pose.items()} == {k: v.shape for k, v in people.items()}
+
+
 def test_pictures_of_a_batch_do_not_see_each_other(pose: Network) -> None:
     images = torch.randn(3, 3, 72, 56, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
