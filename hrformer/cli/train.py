@@ -10,6 +10,8 @@ Trains a model by a recipe and keeps the best averaged weights.
 OUTPUT gets model.safetensors (as good as the best validation), metrics.jsonl, samples.jpg and state.pt,
 with which --resume goes on. Fields of the recipe may be set: batch_size=16 augmentation.flip=0.
 
+Several GPUs: torchrun --nproc-per-node 8 -m hrformer train RECIPE …
+
 Ctrl-C stops after the step at hand and keeps the state; a second one stops at once.
 
 Exit codes: 0 trained to the end, 2 wrong use or data that are not in their format, 130 interrupted."""
@@ -22,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         "hrformer train",
         description=DESCRIPTION,
-        epilog=f"Recipes: {', '.join(RECIPES)}.",  # not in a flag's help, where argparse breaks lines at a hyphen
+        epilog=f"Recipes: {', '.join(RECIPES)}.",  # the help of a flag would be broken at the hyphens
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("recipe", metavar="RECIPE", help="one of those below")
@@ -42,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--resume", action="store_true", help="go on from the state in OUTPUT")
     p.add_argument("--from", dest="source", metavar="MODEL", help="start from the weights of a name or file")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:0 (default: auto)")
+    p.add_argument("--tensorboard", action="store_true", help="event files in OUTPUT/tensorboard as well")
     p.add_argument("--threads", type=int, help="of the CPU (default: torch's choice)")
     return p
 
@@ -50,6 +53,7 @@ def main(argv: list[str]) -> int:
     """Trains; interrupted, it says whether there is a state to go on from."""
     # Intermixed, so that fields may stand on either side of the flags.
     arguments = parser().parse_intermixed_args(argv)
+    from hrformer.training.distributed import started
     from hrformer.training.sitting import sit
     from hrformer.training.state import FILE
 
@@ -64,10 +68,12 @@ def main(argv: list[str]) -> int:
             source=arguments.source,
             device=arguments.device,
             threads=arguments.threads,
+            tensorboard=arguments.tensorboard,
         )
     except KeyboardInterrupt:
         kept = (arguments.output / FILE).exists()
         hint = f"{arguments.output} keeps the state, go on with --resume" if kept else "there is no state yet"
-        print(f"interrupted; {hint}", file=sys.stderr)
+        if started().is_first:
+            print(f"interrupted; {hint}", file=sys.stderr)
         return 130
     return 0

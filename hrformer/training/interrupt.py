@@ -17,8 +17,9 @@ class Interrupt:
     Signals reach the main thread only; entered on another one, it does nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
         self.asked = False
+        self.notice = b"" if quiet else NOTICE.encode()
 
     def __enter__(self) -> Self:
         on_main_thread = threading.current_thread() is threading.main_thread()
@@ -36,4 +37,4 @@ class Interrupt:
             raise KeyboardInterrupt
         self.asked = True
         # Not print: the signal may have come in the middle of one.
-        os.write(STDERR, NOTICE.encode())
+        os.write(STDERR, self.notice)

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hrformer.training.distributed import gathered, mean_over_all, ranks, summed
+
 Groups = Sequence[tuple[int, ...]]  # classes of which a coarse label says that it is one of them
 
 
@@ -44,17 +46,29 @@ def ohem_cross_entropy(
     logits: `(n, classes, h, w)`; labels: `(n, h, w)` int64, coarse from `classes` on. A pixel is hard when
     its probability is below the larger of `threshold` and the `min_kept`-th smallest of the batch (OHEM,
     arXiv:1604.03540). The first pixel of the batch always counts as labelled, which keeps a batch without
-    labels from being empty.
+    labels from being empty. Of several processes, the batch is that of all.
     """
     every = label_log_probabilities(logits, groups)
     losses = F.nll_loss(every, labels, class_weights, ignore_index=ignore, reduction="none").flatten()
     labelled = (labels != ignore).flatten()
-    labelled[0] = True
+    labelled[0] |= ranks().is_first
     known = labels.masked_fill(labels == ignore, 0).unsqueeze(1)
-    probabilities = every.detach().gather(1, known).flatten()[labelled].exp()
-    kth = min(min_kept, probabilities.numel() - 1)
-    limit = probabilities.kthvalue(kth + 1).values.clamp(min=threshold)
-    return losses[labelled][probabilities < limit].mean()
+    probabilities = every.detach().gather(1, known).flatten().exp().masked_fill(~labelled, float("inf"))
+    kth = min(min_kept, int(summed(labelled.sum())) - 1)
+    limit = gathered(probabilities).kthvalue(kth + 1).values.clamp(min=threshold)
+    hard = probabilities < limit
+    return mean_over_all(losses[hard].sum(), hard.sum())
+
+
+def _cross_entropy(
+    log_probabilities: Tensor, labels: Tensor, class_weights: Tensor | None, ignore: int
+) -> Tensor:
+    """Mean over the labelled pixels of the batch of all processes, each pixel weighted by its label."""
+    total = F.nll_loss(log_probabilities, labels, class_weights, ignore_index=ignore, reduction="sum")
+    labelled = labels != ignore
+    if class_weights is None:
+        return mean_over_all(total, labelled.sum())
+    return mean_over_all(total, (class_weights[labels.masked_fill(~labelled, 0)] * labelled).sum())
 
 
 def segmentation_loss(
@@ -83,5 +97,5 @@ def segmentation_loss(
         groups=groups,
         ignore=ignore,
     )
-    plain = F.nll_loss(label_log_probabilities(auxiliary, groups), labels, class_weights, ignore_index=ignore)
+    plain = _cross_entropy(label_log_probabilities(auxiliary, groups), labels, class_weights, ignore)
     return hard + auxiliary_weight * plain

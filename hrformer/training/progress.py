@@ -1,35 +1,71 @@
-"""What a run tells: a bar on a terminal, a line of JSON for each report in `metrics.jsonl`."""
+"""What a run tells: a bar on a terminal, a line of JSON for each report in `metrics.jsonl`, event files."""
 
 import json
 import math
 import sys
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Protocol, Self
 
+import numpy as np
+import numpy.typing as npt
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 FILE = "metrics.jsonl"
 
+Kind = Literal["data", "training", "validation"]  # what figures are about
+Values = Mapping[str, float]
 
-class Report:
-    """Writes to `directory / metrics.jsonl` and, on a terminal, a bar; elsewhere a line for each report."""
+
+class Sink(Protocol):
+    """Where reports go, beside the terminal."""
+
+    def note(self, kind: Kind, values: Values) -> None:
+        """Figures, the number of steps done among them."""
+
+    def show(self, step: int, sheet: npt.NDArray[np.uint8]) -> None:
+        """A picture `(height, width, 3)` of what the network says of samples."""
+
+    def close(self) -> None: ...
+
+
+class Lines:
+    """A line of JSON for each report, in `directory / metrics.jsonl`; pictures are left out."""
 
     def __init__(self, directory: Path, *, appends: bool) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self.lines = (directory / FILE).open("a" if appends else "w", encoding="utf-8")
-        self.console = Console(file=sys.stderr)
+        self.file = (directory / FILE).open("a" if appends else "w", encoding="utf-8")
+
+    def note(self, kind: Kind, values: Values) -> None:
+        known = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        self.file.write(json.dumps(known) + "\n")
+        self.file.flush()
+
+    def show(self, step: int, sheet: npt.NDArray[np.uint8]) -> None: ...
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class Report:
+    """A bar with the time left on a terminal, elsewhere a line for each report; the sinks get all of them."""
+
+    def __init__(self, sinks: Sequence[Sink] = (), *, quiet: bool = False) -> None:
+        self.sinks = sinks
+        self.console = Console(file=sys.stderr, quiet=quiet)
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.percentage:>4.1f}%"),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             console=self.console,
-            disable=not self.console.is_terminal,
+            disable=quiet or not self.console.is_terminal,
         )
-        self.task = self.bar.add_task("starting", total=1.0)
+        self.task = self.bar.add_task("starting", total=1.0, left="")
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -39,26 +75,50 @@ class Report:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.bar.stop()
-        self.lines.close()
+        for sink in self.sinks:
+            sink.close()
 
-    def step(self, share: float, values: dict[str, float]) -> None:
-        """A report on training: the share of the run that is done, and figures such as the loss."""
-        self._write(values)
-        text = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-        self.bar.update(self.task, completed=share, description=text)
+    def advance(self, share: float, seconds: float) -> None:
+        """Moves the bar: the share of the run that is done, and how long that took."""
+        self.bar.update(self.task, completed=share, left=time_left(share, seconds))
+
+    def step(self, share: float, seconds: float, values: Values) -> None:
+        """A report on training, with figures such as the loss."""
+        self._pass_on("training", values)
+        text = _in_words(values, ".4g")
+        self.bar.update(self.task, description=text)
         if not self.console.is_terminal:
-            self.console.print(f"{share:6.1%}  {text}", highlight=False, soft_wrap=True)
+            self.say(f"{share:6.1%}  {time_left(share, seconds)}  {text}")
 
-    def figures(self, values: dict[str, float]) -> None:
+    def figures(self, values: Values) -> None:
         """A report on validation."""
-        self._write(values)
-        text = "  ".join(f"{name} {value:.3f}" for name, value in values.items())
-        self.console.print(f"validation: {text}", highlight=False, soft_wrap=True)
+        self._pass_on("validation", values)
+        self.say(f"validation: {_in_words(values, '.3f')}")
+
+    def data(self, values: Values) -> None:
+        """What is trained on, as numbers."""
+        self._pass_on("data", values)
+
+    def show(self, step: int, sheet: npt.NDArray[np.uint8]) -> None:
+        """What the network says of samples, as a picture."""
+        for sink in self.sinks:
+            sink.show(step, sheet)
 
     def say(self, text: str) -> None:
-        self.console.print(text, highlight=False, soft_wrap=True)
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def _write(self, values: dict[str, float]) -> None:
-        known = {name: value if math.isfinite(value) else None for name, value in values.items()}
-        self.lines.write(json.dumps(known) + "\n")
-        self.lines.flush()
+    def _pass_on(self, kind: Kind, values: Values) -> None:
+        for sink in self.sinks:
+            sink.note(kind, values)
+
+
+def time_left(share: float, seconds: float) -> str:
+    """What remains of a run of which this share took so many seconds, as `0:12:34 left`."""
+    return f"{timedelta(seconds=round(seconds / share - seconds))} left" if share > 0 else ""
+
+
+def _in_words(values: Values, form: str) -> str:
+    return "  ".join(
+        f"{name} {value}" if isinstance(value, int) else f"{name} {value:{form}}"
+        for name, value in values.items()
+    )

@@ -26,6 +26,7 @@ from hrformer.training.augmentation.colour import vary_colour
 from hrformer.training.augmentation.geometric import Draw, mask_matrices, mirror_matrices
 from hrformer.training.cache import cache_masks
 from hrformer.training.contact_sheet import contact_sheet
+from hrformer.training.distributed import ranks
 from hrformer.training.losses import segmentation_loss
 from hrformer.training.recipe import MaskRecipe
 
@@ -78,7 +79,7 @@ class SegmentationTask:
             final.float(),
             targets,
             threshold=self.recipe.threshold,
-            min_kept=int(self.recipe.min_kept * targets.numel()),
+            min_kept=int(self.recipe.min_kept * targets.numel() * ranks().count),
             auxiliary_weight=self.recipe.auxiliary_weight,
             class_weights=self.weights,
             groups=self.groups,

@@ -8,14 +8,15 @@ import torch
 from hrformer.checkpoints.load import load_network
 from hrformer.checkpoints.manifest import find
 from hrformer.checkpoints.transfer import backbone_weights, load_backbone, put_backbone
-from hrformer.engine.device import choose_device, set_threads
+from hrformer.engine.device import set_threads
 from hrformer.modeling.network import Network, build
 from hrformer.training.changes import change
+from hrformer.training.distributed import check_batch, described, joined, ranks
 from hrformer.training.interrupt import Interrupt
 from hrformer.training.loop import WEIGHTS, train
 from hrformer.training.people import PeopleTask
 from hrformer.training.pose import PoseTask
-from hrformer.training.progress import Report
+from hrformer.training.progress import Lines, Report, Sink
 from hrformer.training.recipe import MaskRecipe, PeopleRecipe, PoseRecipe, Recipe
 from hrformer.training.recipes import RECIPES
 from hrformer.training.segmentation import SegmentationTask
@@ -34,6 +35,7 @@ def sit(
     source: str | None = None,
     device: str = "auto",
     threads: int | None = None,
+    tensorboard: bool = False,
 ) -> None:
     """Trains by the recipe of this name, with `field=value` changes; see `hrformer train --help`.
 
@@ -44,12 +46,32 @@ def sit(
     if minutes is not None and not minutes > 0:
         raise ValueError(f"minutes is {minutes:g}; expected more than 0")
     set_threads(threads)
-    run = open_run(recipe, choose_device(device), output, resume=resume, source=source)
-    task = make_task(data, recipe, choose_device(device))
-    parameters = sum(parameter.numel() for parameter in run.network.parameters())
-    with Report(output, appends=resume) as report, Interrupt() as interrupt:
-        report.say(f"{name}: {task.size} samples, {parameters:,} parameters, on {choose_device(device)}")
-        train(task, run, recipe, output, minutes=minutes, report=report, interrupt=interrupt)
+    with joined(device) as own:
+        check_batch(recipe.batch_size)
+        run = open_run(recipe, own, output, resume=resume, source=source)
+        task = make_task(data, recipe, own)
+        parameters = sum(parameter.numel() for parameter in run.network.parameters())
+        with (
+            report_to(output, appends=resume, tensorboard=tensorboard) as report,
+            Interrupt(quiet=not ranks().is_first) as interrupt,
+        ):
+            report.say(f"{name}: {task.size} samples, {parameters:,} parameters, on {described(own)}")
+            train(task, run, recipe, output, minutes=minutes, report=report, interrupt=interrupt)
+
+
+def report_to(output: Path, *, appends: bool, tensorboard: bool = False) -> Report:
+    """Reports in the folder and on the terminal; of several processes, the first one's alone.
+
+    raises: ModuleNotFoundError if event files are asked for and TensorBoard is not there.
+    """
+    if not ranks().is_first:
+        return Report(quiet=True)
+    sinks: list[Sink] = []
+    if tensorboard:
+        from hrformer.training.event_files import EventFiles
+
+        sinks.append(EventFiles(output))
+    return Report([Lines(output, appends=appends), *sinks])
 
 
 def open_run(recipe: Recipe, device: torch.device, output: Path, *, resume: bool, source: str | None) -> Run:

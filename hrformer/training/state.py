@@ -36,8 +36,7 @@ class Run:
 
 
 def start(network: Network, recipe: Recipe, device: torch.device) -> Run:
-    """A run at its first step, on the device; seeds torch, which draws dropped paths and channels."""
-    torch.manual_seed(recipe.seed)
+    """A run at its first step, on the device."""
     network = channels_last(network.to(device)).train()
     optimiser = adamw(
         network,
@@ -60,7 +59,6 @@ def save_state(run: Run, directory: Path) -> None:
         "average_updates": run.average.updates,
         "optimiser": run.optimiser.state_dict(),
         "generator": run.generator.get_state(),
-        "torch_generator": torch.get_rng_state(),
         "progress": vars(run.progress),
     }
     directory.mkdir(parents=True, exist_ok=True)
@@ -92,5 +90,4 @@ def load_state(run: Run, directory: Path) -> None:
         ) from error
     run.average.updates = state["average_updates"]
     run.generator.set_state(state["generator"])
-    torch.set_rng_state(state["torch_generator"])
     run.progress = Progress(**state["progress"])

@@ -135,3 +135,20 @@ def test_help_names_every_recipe(capsys: Out) -> None:
     said = " ".join(capsys.readouterr().out.split())
 
     assert all(name in said for name in RECIPES)
+
+
+def test_event_files_are_written_when_asked_for(poses: Path, tmp_path: Path) -> None:
+    assert main(arguments(poses, tmp_path, "steps=1", "--tensorboard")) == 0
+
+    assert list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_without_tensorboard_event_files_are_refused_in_a_line(
+    poses: Path, tmp_path: Path, capsys: Out, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)  # as if it were not installed
+    for module in ("torch.utils.tensorboard", "hrformer.training.event_files"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+
+    assert main(arguments(poses, tmp_path, "steps=1", "--tensorboard")) == 2
+    assert "hrformer train needs tensorboard: pip install 'hrformer[train]'" in capsys.readouterr().err

@@ -17,7 +17,7 @@ from hrformer.training.augmentation.geometric import PoseAugmentation
 from hrformer.training.interrupt import Interrupt
 from hrformer.training.loop import train
 from hrformer.training.pose import PoseTask
-from hrformer.training.progress import Report
+from hrformer.training.progress import Lines, Report
 from hrformer.training.recipe import MaskRecipe, PoseRecipe, Recipe
 from hrformer.training.state import Run, load_state, start
 from hrformer.training.task import Task
@@ -118,7 +118,7 @@ def run_through(
     run = start(build(recipe.network), recipe, CPU)
     if resume:
         load_state(run, directory)
-    with Report(directory, appends=resume) as report, Interrupt() as interrupt:
+    with Report([Lines(directory, appends=resume)]) as report, Interrupt() as interrupt:
         train(task, run, recipe, directory, minutes=minutes, report=report, interrupt=interrupt)
     return run
 

@@ -39,7 +39,7 @@ def lines(directory: Path) -> list[dict[str, float]]:
 def test_a_run_leaves_weights_state_figures_and_samples(straight: tuple[object, Path]) -> None:
     written = {file.name for file in straight[1].iterdir()}
 
-    assert written == {"model.safetensors", "state.pt", "metrics.jsonl", "samples.jpg"}
+    assert written == {"model.safetensors", "state.pt", "metrics.jsonl", "samples.jpg", "samples"}
 
 
 def test_the_weights_kept_are_the_averaged_ones(straight: tuple[object, Path]) -> None:

@@ -30,13 +30,11 @@ def a_step_on(run: Run) -> Run:
 def test_a_state_comes_back_to_the_bit(tmp_path: Path) -> None:
     run = a_step_on(fresh())
     save_state(run, tmp_path)
-    ahead = torch.rand(4)
     other = fresh(seed=1)
     load_state(other, tmp_path)
 
     assert same_state(other, run)
     assert other.progress == run.progress
-    assert torch.equal(torch.rand(4), ahead)
 
 
 def test_a_state_that_cannot_be_written_leaves_the_last_one(tmp_path: Path) -> None:

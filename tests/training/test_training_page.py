@@ -29,8 +29,12 @@ QUICK = [
 
 
 def shortened(command: str) -> list[str]:
-    """The arguments of a command; a run of minutes becomes one of a step, or of one more where it resumes."""
-    program, *arguments = shlex.split(re.sub(r" --minutes \d+", "", command))
+    """The arguments of a command for one process.
+
+    A run of minutes becomes one of a step, or of one more where it resumes.
+    """
+    alone = re.sub(r"^torchrun .* -m ", "", command)
+    program, *arguments = shlex.split(re.sub(r" --minutes \d+", "", alone))
     assert program == "hrformer"
     if arguments[0] != "train":
         return [*arguments, "--device", "cpu"] if arguments[0] in ("predict", "evaluate") else arguments
@@ -60,7 +64,9 @@ def test_the_commands_work_one_after_the_other(followed: tuple[Path, dict[str, i
 
 def test_what_a_run_writes_is_in_its_table(followed: tuple[Path, dict[str, int]]) -> None:
     written = {file.name for file in (followed[0] / "runs" / "tiny-pose").iterdir()}
-    told = re.findall(r"^\| `(\w+\.\w+)` \| ", PAGE.partition("## What a run writes")[2], re.MULTILINE)
+    told = re.findall(
+        r"^\| `(\w+(?:\.\w+)?)(?:/[\w.-]+)?` \| ", PAGE.partition("## What a run writes")[2], re.MULTILINE
+    )
 
     assert written == set(told)
 

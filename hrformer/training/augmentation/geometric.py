@@ -7,6 +7,7 @@ from torch import Tensor
 
 from hrformer.geometry.boxes import centre_scale
 from hrformer.geometry.crop import crop_matrices
+from hrformer.training.distributed import ranks
 
 UPPER_BODY = 11  # joints before this index lie above the hips
 
@@ -50,16 +51,23 @@ class PeopleAugmentation:
 
 
 class Draw:
-    """Random numbers from one generator, shaped `(n,)` on the device of the batch."""
+    """Random numbers from one generator, shaped `(n,)` on the device of the batch.
+
+    Each of several processes, whose generators are alike, draws for all and takes its part: together they
+    get what one process gets.
+    """
 
     def __init__(self, generator: torch.Generator, count: int, device: torch.device) -> None:
-        self.generator, self.count, self.device = generator, count, device
+        self.generator, self.device = generator, device
+        self.total = count * ranks().count
+        self.part = ranks().part(self.total)
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> Tensor:
-        return low + (high - low) * torch.rand(self.count, generator=self.generator).to(self.device)
+        drawn = torch.rand(self.total, generator=self.generator)[self.part]
+        return low + (high - low) * drawn.to(self.device)
 
     def normal(self, deviation: float, limit: float) -> Tensor:
-        drawn = torch.randn(self.count, generator=self.generator) * deviation
+        drawn = torch.randn(self.total, generator=self.generator)[self.part] * deviation
         return drawn.clamp(-limit, limit).to(self.device)
 
     def chance(self, probability: float) -> Tensor:
