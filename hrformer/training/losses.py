@@ -57,7 +57,7 @@ def ohem_cross_entropy(
     kth = min(min_kept, int(summed(labelled.sum())) - 1)
     limit = gathered(probabilities).kthvalue(kth + 1).values.clamp(min=threshold)
     hard = probabilities < limit
-    return mean_over_all(losses[hard].sum(), hard.sum())
+    return mean_over_all(torch.where(hard, losses, 0.0).sum(), hard.sum())
 
 
 def _cross_entropy(
