@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hrformer.engine.results import Person
+from hrformer.engine.results import Person, rounded_keypoints, rounded_score
 from hrformer.geometry.palettes import Palette
 from hrformer.geometry.skeletons import JOINTS
 
@@ -15,16 +15,12 @@ def person_values(person: Person, keypoint_threshold: float) -> dict[str, Any]:
     """Box, score and named keypoints; coordinates rounded to 0.01 px."""
     return {
         "box": list(person.box),
-        "score": round(person.score, 4),
+        "score": rounded_score(person.score),
         "keypoints": [
-            {
-                "name": name,
-                "x": round(x, 2),
-                "y": round(y, 2),
-                "score": round(score, 4),
-                "visible": score >= keypoint_threshold,
-            }
-            for name, (x, y, score) in zip(JOINTS, person.keypoints.tolist(), strict=True)
+            {"name": name, "x": x, "y": y, "score": score, "visible": visible}
+            for name, (x, y, score), visible in zip(
+                JOINTS, rounded_keypoints(person), person.is_visible(keypoint_threshold), strict=True
+            )
         ],
     }
 

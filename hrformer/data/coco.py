@@ -29,6 +29,11 @@ class LabelledPerson:
     area: float  # square pixels, of the person's outline
     label: str  # where the labels come from, "" where the file does not say
 
+    @property
+    def name(self) -> str:
+        """What the person is called in a message."""
+        return f"annotation {self.annotation_id}"
+
 
 def annotation_file(directory: Path, split: str) -> tuple[Path, Path]:
     """The file with the labels of a split, and the folder that the names of its pictures start from.

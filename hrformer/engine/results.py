@@ -24,6 +24,26 @@ class Person:
     score: float  # 0 to 1: the box's score times the mean score of the keypoints above 0.2
     keypoints: npt.NDArray[np.float32]  # (joints, 3): x and y in image pixels, score 0 to 1
 
+    def is_visible(self, keypoint_threshold: float) -> list[bool]:
+        """Whether each joint has at least this score."""
+        return [score >= keypoint_threshold for score in self.keypoints[:, 2].tolist()]
+
+
+COORDINATE_DIGITS, SCORE_DIGITS = 2, 4  # after the point, of everything that is answered
+
+
+def rounded_keypoints(person: Person) -> list[tuple[float, float, float]]:
+    """x, y and score of each joint as an answer gives them: to 0.01 px and 0.0001."""
+    return [
+        (round(x, COORDINATE_DIGITS), round(y, COORDINATE_DIGITS), round(score, SCORE_DIGITS))
+        for x, y, score in person.keypoints.tolist()
+    ]
+
+
+def rounded_score(score: float) -> float:
+    """A score as an answer gives it: to 0.0001."""
+    return round(score, SCORE_DIGITS)
+
 
 class Detection(NamedTuple):
     """A person that was found, without keypoints."""

@@ -1,16 +1,13 @@
-"""How good keypoints are, with given boxes: mean OKS and COCO's AP and AR."""
+"""How good keypoints are: mean OKS and PCK with given boxes, and COCO's AP and AR."""
 
-import contextlib
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 from torch import Tensor
 
 from hrformer.data.coco import LabelledPerson
@@ -18,10 +15,23 @@ from hrformer.data.errors import BadDataset
 from hrformer.data.pictures import read_picture
 from hrformer.engine.pose import BadBox, PoseEngine, check_boxes
 from hrformer.engine.results import Person
-from hrformer.geometry.similarity import oks
-from hrformer.geometry.skeletons import JOINTS
+from hrformer.evaluation.coco import STATS, coco_figures, keypoint_evaluation
+from hrformer.evaluation.figures import Figure, Values, Weights, ratio, with_intervals
+from hrformer.geometry.similarity import correct_joints, oks
 
-STATS = ("AP", "AP50", "AP75", "AP_medium", "AP_large", "AR", "AR50", "AR75", "AR_medium", "AR_large")
+PCK = (0.1, 0.2)  # of the longer side of the person's box
+
+
+class BoxedPerson(Protocol):
+    """Somebody in a picture, by a box `[x, y, width, height]` in its pixels."""
+
+    @property
+    def image(self) -> Path: ...
+    @property
+    def box(self) -> tuple[float, float, float, float]: ...
+    @property
+    def name(self) -> str:
+        """What the person is called in a message."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +45,9 @@ class PoseFigures:
 
 
 def predict_persons(
-    engine: PoseEngine, persons: Sequence[LabelledPerson], *, flip_test: bool = False, batch_size: int = 32
+    engine: PoseEngine, persons: Sequence[BoxedPerson], *, flip_test: bool = False, batch_size: int = 32
 ) -> Iterator[Person]:
-    """The engine's answer for each labelled person, given the box; in their order, as they are found.
+    """The engine's answer for each person, given the box; in their order, as they are found.
 
     raises: BadDataset, naming the file, if a picture is missing or broken, or its person's box outside of it.
     """
@@ -50,14 +60,80 @@ def predict_persons(
 
 def pose_figures(people: Sequence[Person], persons: Sequence[LabelledPerson]) -> PoseFigures:
     """Figures of answers for labelled people, in the same order."""
-    similarity = np.array([_oks(answer, truth) for answer, truth in zip(people, persons, strict=True)])
-    labels = np.array([person.label.split("+")[0] for person in persons])
-    by_label = {str(label): float(similarity[labels == label].mean()) for label in sorted(set(labels))}
-    return PoseFigures(len(persons), float(similarity.mean()), by_label, coco_figures(people, persons))
+    scores = PersonScores.of(people, persons)
+    (mean, *by_label), _ = scores.oks_and_pck(np.ones(scores.pictures))
+    stats = _coco(people, persons).stats.tolist()
+    return PoseFigures(
+        persons=len(persons),
+        mean_oks=float(mean),
+        mean_oks_by_label=dict(zip(scores.sources, map(float, by_label), strict=True)),
+        coco=dict(zip(STATS, stats, strict=True)),
+    )
 
 
-def coco_figures(people: Sequence[Person], persons: Sequence[LabelledPerson]) -> dict[str, float]:
-    """COCO's ten figures by pycocotools."""
+def figures_of_persons(people: Sequence[Person], persons: Sequence[LabelledPerson]) -> list[Figure]:
+    """All figures of answers for labelled people, in the same order, with their intervals."""
+    scores = PersonScores.of(people, persons)
+
+    def compute(weights: Weights) -> Values:
+        return np.concatenate(scores.oks_and_pck(weights))
+
+    names = [("", "mean_oks"), *(("mean_oks_by_label", source) for source in scores.sources)]
+    names += [("", f"pck_{share:g}") for share in PCK]
+    plain = [
+        Figure(name, float(value), group=group)
+        for (group, name), value in zip(names, compute(np.ones(scores.pictures)), strict=True)
+    ]
+    return with_intervals(plain, compute, scores.pictures) + coco_figures(_coco(people, persons))
+
+
+@dataclass(frozen=True)
+class PersonScores:
+    """What mean OKS and PCK are made of, person by person."""
+
+    picture: npt.NDArray[np.intp]  # (persons,), number among the set's pictures
+    pictures: int
+    oks: Values  # (persons,)
+    source: npt.NDArray[np.str_]  # (persons,), where the labels come from
+    labelled: Values  # (persons,), joints
+    correct: Values  # (persons, shares), of these, by the shares in `PCK`
+
+    @classmethod
+    def of(cls, people: Sequence[Person], persons: Sequence[LabelledPerson]) -> "PersonScores":
+        """Scores of answers for labelled people, in the same order."""
+        found = torch.stack([torch.from_numpy(person.keypoints) for person in people]).double()
+        truths = torch.stack([torch.from_numpy(person.joints) for person in persons]).double()
+        labelled = truths[..., 2] > 0
+        areas = torch.tensor([person.area for person in persons], dtype=torch.float64)
+        similarity = [
+            oks(one[None], truth[None], area, counted=counts[None, None])
+            for one, truth, area, counts in zip(found, truths, areas, labelled, strict=True)
+        ]
+        sides = torch.tensor([max(person.box[2:]) for person in persons], dtype=torch.float64)
+        correct = [(correct_joints(found, truths, sides, share) & labelled).sum(dim=1) for share in PCK]
+        images, picture = np.unique([person.image_id for person in persons], return_inverse=True)
+        return cls(
+            picture=picture,
+            pictures=len(images),
+            oks=torch.cat(similarity).flatten().numpy(),
+            source=np.array([person.label.split("+")[0] for person in persons]),
+            labelled=labelled.sum(dim=1).double().numpy(),
+            correct=torch.stack(correct, dim=1).double().numpy(),
+        )
+
+    @property
+    def sources(self) -> list[str]:
+        return sorted(set(self.source.tolist()))
+
+    def oks_and_pck(self, weights: Weights) -> tuple[Values, Values]:
+        """Mean OKS of all and by `sources`, and PCK by `PCK`, of pictures that count so often."""
+        counts = weights[self.picture]
+        groups = np.stack([counts, *(counts * (self.source == source) for source in self.sources)])
+        mean_oks = ratio(groups @ self.oks, groups.sum(axis=1))
+        return mean_oks, ratio(counts @ self.correct, counts @ self.labelled)
+
+
+def _coco(people: Sequence[Person], persons: Sequence[LabelledPerson]) -> Any:
     truths = [
         {
             "id": person.annotation_id,
@@ -69,39 +145,24 @@ def coco_figures(people: Sequence[Person], persons: Sequence[LabelledPerson]) ->
         }
         for person in persons
     ]
-    found = [
-        {
-            "image_id": person.image_id,
-            "keypoints": answer.keypoints.reshape(-1).tolist(),
-            "score": answer.score,
-        }
-        for answer, person in zip(people, persons, strict=True)
+    return keypoint_evaluation(
+        sorted({person.image_id for person in persons}),
+        truths,
+        coco_results(people, (person.image_id for person in persons), (person.score for person in people)),
+    )
+
+
+def coco_results(
+    people: Sequence[Person], images: Iterable[int], scores: Iterable[float]
+) -> list[dict[str, Any]]:
+    """Answers in COCO's results format; images, scores: of each."""
+    return [
+        {"image_id": image, "keypoints": person.keypoints.reshape(-1).tolist(), "score": score}
+        for person, image, score in zip(people, images, scores, strict=True)
     ]
-    return dict(zip(STATS, coco_stats(truths, found).tolist(), strict=True))
 
 
-def coco_stats(truths: Iterable[dict[str, Any]], found: Iterable[dict[str, Any]]) -> npt.NDArray[np.float64]:
-    """The ten figures `STATS` of keypoint detections against labels, both as COCO's dictionaries."""
-    truths = [{"iscrowd": 0, "category_id": 1, **truth} for truth in truths]
-    images = sorted({truth["image_id"] for truth in truths})
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
-        labels = COCO()
-        labels.dataset = {
-            "info": {},
-            "images": [{"id": image} for image in images],
-            "annotations": truths,
-            "categories": [{"id": 1, "name": "person", "keypoints": list(JOINTS)}],
-        }
-        labels.createIndex()
-        answers = labels.loadRes([{"category_id": 1, **answer} for answer in found])
-        evaluation = COCOeval(labels, answers, "keypoints")
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return np.asarray(evaluation.stats)
-
-
-def _crop(engine: PoseEngine, person: LabelledPerson) -> tuple[Tensor, Tensor]:
+def _crop(engine: PoseEngine, person: BoxedPerson) -> tuple[Tensor, Tensor]:
     """Crop and matrix of a person, cut as the predictor and the service do."""
 
     def shrink(width: int, height: int) -> int:
@@ -111,13 +172,4 @@ def _crop(engine: PoseEngine, person: LabelledPerson) -> tuple[Tensor, Tensor]:
     try:
         return engine.prepare(read_picture(person.image, shrink), [person.box])
     except BadBox as error:
-        raise BadDataset(f"{person.image}, annotation {person.annotation_id}: {error}") from error
-
-
-def _oks(answer: Person, truth: LabelledPerson) -> float:
-    """OKS over the labelled joints."""
-    joints = torch.from_numpy(truth.joints).double()
-    predicted = torch.from_numpy(answer.keypoints).double()
-    counted = (joints[:, 2] > 0)[None, None]
-    area = torch.tensor(truth.area, dtype=torch.float64)
-    return float(oks(predicted[None], joints[None], area, counted=counted))
+        raise BadDataset(f"{person.image}, {person.name}: {error}") from error

@@ -120,16 +120,23 @@ def rescore(keypoint_scores: Tensor, box_scores: Tensor, threshold: float = 0.2)
     return box_scores * total / counted.sum(dim=-1).clamp(min=1)
 
 
+def correct_joints(keypoints: Tensor, truths: Tensor, lengths: Tensor, threshold: float = 0.2) -> Tensor:
+    """Which joints lie within `threshold` times the person's length of their label, `(n, k)` bool.
+
+    keypoints, truths: `(n, k, 2 or 3)`. lengths: `(n,)`, in the same pixels.
+    """
+    distance: Tensor = torch.linalg.vector_norm(keypoints[..., :2] - truths[..., :2], dim=-1)
+    return distance <= threshold * lengths[:, None]
+
+
 def pck(
     keypoints: Tensor, truths: Tensor, visible: Tensor, lengths: Tensor, threshold: float = 0.2
 ) -> Tensor:
-    """Share of the visible joints within `threshold` times the person's length of their label, a scalar.
+    """Share of the visible joints that are correct as in `correct_joints`, a scalar; NaN if none is visible.
 
-    keypoints, truths: `(n, k, 2 or 3)`. visible: `(n, k)` bool. lengths: `(n,)`, in the same pixels.
-    NaN if no joint is visible.
+    visible: `(n, k)` bool.
     """
-    distance = torch.linalg.vector_norm(keypoints[..., :2] - truths[..., :2], dim=-1)
-    correct = distance <= threshold * lengths[:, None]
+    correct = correct_joints(keypoints, truths, lengths, threshold)
     return torch.sum(correct & visible) / torch.sum(visible)
 
 

@@ -2,7 +2,7 @@
 
 import orjson
 
-from hrformer.engine.results import Person
+from hrformer.engine.results import Person, rounded_keypoints, rounded_score
 from hrformer.geometry.skeletons import JOINTS
 from service.answers import KeypointAnswer, PersonAnswer, PoseAnswer, PoseResult, SegmentAnswer, SegmentResult
 from service.formats.rle import present_classes
@@ -39,13 +39,9 @@ def segment_json(result: SegmentResult) -> bytes:
 
 def _person(person: Person, threshold: float) -> PersonAnswer:
     keypoints: list[KeypointAnswer] = [
-        {
-            "name": name,
-            "x": round(x, 2),
-            "y": round(y, 2),
-            "score": round(score, 4),
-            "visible": score >= threshold,
-        }
-        for name, (x, y, score) in zip(JOINTS, person.keypoints.tolist(), strict=True)
+        {"name": name, "x": x, "y": y, "score": score, "visible": visible}
+        for name, (x, y, score), visible in zip(
+            JOINTS, rounded_keypoints(person), person.is_visible(threshold), strict=True
+        )
     ]
-    return {"box": list(person.box), "score": round(person.score, 4), "keypoints": keypoints}
+    return {"box": list(person.box), "score": rounded_score(person.score), "keypoints": keypoints}

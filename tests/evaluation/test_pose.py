@@ -1,5 +1,6 @@
 """How good keypoints are."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from hrformer.data.errors import BadDataset
 from hrformer.engine.pose import PoseEngine
 from hrformer.engine.predictor import Predictor
 from hrformer.engine.results import Box, Person
-from hrformer.evaluation.pose import pose_figures, predict_persons
+from hrformer.evaluation.coco import STATS
+from hrformer.evaluation.pose import figures_of_persons, pose_figures, predict_persons
 from hrformer.geometry.skeletons import OKS_SIGMAS
 from tests.material import ASTRONAUT, pose_entry, seeded, shallow_pose, write_pose_set
 
@@ -70,6 +72,49 @@ def test_mean_oks_is_told_by_where_labels_come_from() -> None:
 
     assert figures.mean_oks_by_label == {"human": pytest.approx(1), "human14": pytest.approx(0.5)}
     assert figures.mean_oks == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("offset_px", "shares"), [(0, (1, 1)), (9.6, (1, 1)), (9.8, (0, 1)), (19.3, (0, 1)), (19.5, (0, 0))]
+)
+def test_pck_asks_for_a_tenth_and_a_fifth_of_the_longer_side_of_the_box(
+    offset_px: float, shares: tuple[float, float]
+) -> None:
+    persons = [labelled(0), labelled(1)]  # 97 px wide, 80 high
+    figures = figures_of_persons([answer(truth, offset_px) for truth in persons], persons)
+    found = {figure.name: figure.value for figure in figures}
+
+    assert (found["pck_0.1"], found["pck_0.2"]) == shares
+
+
+def test_pck_counts_joints_and_not_people() -> None:
+    persons = [labelled(0), labelled(1)]
+    persons[1].joints[1:, 2] = 0
+    figures = figures_of_persons([answer(persons[0]), answer(persons[1], 1000)], persons)
+
+    assert {f.name: f.value for f in figures}["pck_0.2"] == pytest.approx(17 / 18)
+
+
+def test_all_figures_are_those_without_intervals_and_lie_in_them() -> None:
+    random = np.random.default_rng(0)
+    persons = [labelled(i, label=("human", "human14")[i % 2]) for i in range(40)]
+    people = [answer(truth, float(random.normal(0, 8)), float(random.random())) for truth in persons]
+    figures = figures_of_persons(people, persons)
+    plain = pose_figures(people, persons)
+
+    assert {f.name: f.value for f in figures if f.group == "coco"} == plain.coco
+    assert {f.name: f.value for f in figures if f.group == "mean_oks_by_label"} == plain.mean_oks_by_label
+    assert figures[0].value == plain.mean_oks
+    assert list(plain.coco) == list(STATS)
+    assert all(f.low <= f.value <= f.high for f in figures if f.value > 0), figures
+
+
+def test_people_of_one_picture_are_drawn_together() -> None:
+    """Half of the people are right, but all are in one picture: nothing is known of others."""
+    persons = [replace(labelled(i), image_id=0) for i in range(10)]
+    people = [answer(truth, 1000 * (i % 2)) for i, truth in enumerate(persons)]
+
+    assert math.isnan(figures_of_persons(people, persons)[0].low)
 
 
 def test_half_of_the_people_right_is_half_the_recall() -> None:
