@@ -44,6 +44,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--resume", action="store_true", help="go on from the state in OUTPUT")
     p.add_argument("--from", dest="source", metavar="MODEL", help="start from the weights of a name or file")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:0 (default: auto)")
+    p.add_argument(
+        "--unreadable",
+        choices=("refuse", "skip"),
+        default="refuse",
+        help="what to do about a picture or mask to train on that is missing or broken (default: refuse)",
+    )
     p.add_argument("--tensorboard", action="store_true", help="event files in OUTPUT/tensorboard as well")
     p.add_argument("--threads", type=int, help="of the CPU (default: torch's choice)")
     return p
@@ -69,6 +75,7 @@ def main(argv: list[str]) -> int:
             device=arguments.device,
             threads=arguments.threads,
             tensorboard=arguments.tensorboard,
+            unreadable=arguments.unreadable,
         )
     except KeyboardInterrupt:
         kept = (arguments.output / FILE).exists()

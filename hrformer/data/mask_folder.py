@@ -1,7 +1,7 @@
 """Pictures with a class for every pixel: `images/NAME.jpg`, `masks/NAME.png`, `SPLIT.txt`, `classes.json`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from hrformer.data.errors import BadDataset
+from hrformer.data.errors import BadDataset, UnreadablePicture
+from hrformer.data.unreadable import LeftOut
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 NO_LABEL = 255  # where classes.json does not say
@@ -35,11 +36,12 @@ class MaskFolder:
     samples: tuple[MaskSample, ...]
 
 
-def read_mask_folder(directory: Path, split: str) -> MaskFolder:
+def read_mask_folder(directory: Path, split: str, left_out: LeftOut | None = None) -> MaskFolder:
     """The pictures that `SPLIT.txt` lists, one name a line without suffix.
 
     `classes.json` may point to another folder of pictures in `images`.
-    raises: BadDataset if a file is missing or not in its format; it is named.
+    raises: BadDataset if a file is missing or not in its format; it is named. A missing picture or mask may
+        be left out.
     """
     description = _read_classes(directory / "classes.json")
     listing = directory / f"{split}.txt"
@@ -54,7 +56,7 @@ def read_mask_folder(directory: Path, split: str) -> MaskFolder:
         classes=tuple(entry["name"] for entry in description["classes"]),
         background=description.get("background_index"),
         ignore=NO_LABEL if ignore is None else ignore,
-        samples=tuple(MaskSample(_image(images, name), _mask(directory, name)) for name in names),
+        samples=tuple(_samples(directory, images, names, left_out or LeftOut())),
     )
 
 
@@ -69,7 +71,7 @@ def read_mask(file: Path, classes: int, ignore: int, *, size: tuple[int, int]) -
         with Image.open(file) as image:
             mode, indices = image.mode, np.array(image)
     except (OSError, SyntaxError) as error:  # Pillow says SyntaxError of a broken PNG
-        raise BadDataset(f"{file} cannot be read as a picture") from error
+        raise UnreadablePicture(f"{file} cannot be read as a picture") from error
     if mode not in ("P", "L"):
         raise BadDataset(f"{file} has mode {mode}; expected a palette or grey PNG of class indices")
     if indices.shape != size:
@@ -100,15 +102,23 @@ def _read_classes(file: Path) -> Mapping[str, Any]:
     return description
 
 
+def _samples(directory: Path, images: Path, names: Sequence[str], left_out: LeftOut) -> Iterator[MaskSample]:
+    for name in names:
+        try:
+            yield MaskSample(_image(images, name), _mask(directory, name))
+        except UnreadablePicture as error:
+            left_out.note(error)
+
+
 def _image(images: Path, name: str) -> Path:
     for suffix in SUFFIXES:
         if (file := images / f"{name}{suffix}").is_file():
             return file
-    raise BadDataset(f"no picture {images / name} with one of the suffixes {', '.join(SUFFIXES)}")
+    raise UnreadablePicture(f"no picture {images / name} with one of the suffixes {', '.join(SUFFIXES)}")
 
 
 def _mask(directory: Path, name: str) -> Path:
     file = directory / "masks" / f"{name}.png"
     if not file.is_file():
-        raise BadDataset(f"no mask {file}")
+        raise UnreadablePicture(f"no mask {file}")
     return file

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from hrformer.data.errors import BadDataset
+from hrformer.data.errors import UnreadablePicture
 from hrformer.images.decode import Limits, Picture, decode, read_header
 from hrformer.images.errors import ImageError
 
@@ -14,7 +14,7 @@ def read_picture(file: Path, shrink: Callable[[int, int], int] | None = None) ->
     """The picture of a file, upright.
 
     shrink: from width and height, the largest reduction at which it may be decoded; whole if None.
-    raises: BadDataset, naming the file, if it is missing or broken.
+    raises: UnreadablePicture, naming the file, if it is missing or broken.
     """
     try:
         data = file.read_bytes()
@@ -22,6 +22,6 @@ def read_picture(file: Path, shrink: Callable[[int, int], int] | None = None) ->
         reduction = 1 if shrink is None else shrink(header.width, header.height)
         return decode(data, LIMITS, shrink=reduction)
     except OSError as error:
-        raise BadDataset(f"{file} cannot be read: {error.strerror}") from error
+        raise UnreadablePicture(f"{file} cannot be read: {error.strerror}") from error
     except ImageError as error:
-        raise BadDataset(f"{file}: {error}") from error
+        raise UnreadablePicture(f"{file}: {error}") from error

@@ -1,10 +1,7 @@
 """Labelled pictures, decoded once and held in memory as uint8, all on canvases of one size."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +14,11 @@ from hrformer.data.coco import LabelledPerson
 from hrformer.data.mask_folder import MaskSample, read_mask
 from hrformer.data.people import Photograph
 from hrformer.data.pictures import read_picture
+from hrformer.data.unreadable import LeftOut
 from hrformer.geometry.boxes import xywh_to_xyxy
+from hrformer.training.reading import readable
 
 NOBODY, SOMEBODY, CROWD = 0, 1, 2  # what a row of boxes is
-READ_AHEAD = 16  # pictures for each thread: more would only fill the memory
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -54,64 +49,69 @@ class PhotographCache:
     kinds: Tensor  # (n, most) uint8: NOBODY, SOMEBODY or CROWD
 
 
-def cache_persons(persons: Sequence[LabelledPerson], side_px: int, *, workers: int = 2) -> PoseCache:
+def cache_persons(
+    persons: Sequence[LabelledPerson], side_px: int, left_out: LeftOut | None = None
+) -> PoseCache:
     """Reads the pictures of the people; those with a side over `side_px` are made smaller.
 
-    raises: BadDataset, naming the file, if a picture is missing or broken.
+    raises: BadDataset, naming the file, if a picture is missing or broken, unless such are left out.
     """
-    canvases = torch.zeros(len(persons), 3, side_px, side_px, dtype=torch.uint8)
-    boxes = torch.tensor([person.box for person in persons], dtype=torch.float32)
-    joints = torch.stack([torch.from_numpy(person.joints) for person in persons])
-    for index, pixels in enumerate(in_order(lambda p: read_picture(p.image).pixels, persons, workers)):
-        scale = _place(_planes(pixels), canvases[index])
-        boxes[index, :2] = (boxes[index, :2] + 0.5) * scale - 0.5
-        boxes[index, 2:] *= scale
-        joints[index, :, :2] = (joints[index, :, :2] + 0.5) * scale - 0.5
-    return PoseCache(canvases, boxes, joints)
+    count, row = len(persons), -1
+    canvases = torch.zeros(count, 3, side_px, side_px, dtype=torch.uint8)
+    boxes, joints = torch.zeros(count, 4), torch.zeros(count, *persons[0].joints.shape)
+    pictures = readable(lambda person: read_picture(person.image).pixels, persons, left_out)
+    for row, (person, pixels) in enumerate(pictures):
+        scale = _place(_planes(pixels), canvases[row])
+        boxes[row], joints[row] = torch.tensor(person.box), torch.from_numpy(person.joints)
+        boxes[row, :2] = (boxes[row, :2] + 0.5) * scale - 0.5
+        boxes[row, 2:] *= scale
+        joints[row, :, :2] = (joints[row, :, :2] + 0.5) * scale - 0.5
+    return PoseCache(canvases[: row + 1], boxes[: row + 1], joints[: row + 1])
 
 
-def cache_masks(sources: Sequence[MaskSource], side_px: int, *, workers: int = 2) -> MaskCache:
+def cache_masks(sources: Sequence[MaskSource], side_px: int, left_out: LeftOut | None = None) -> MaskCache:
     """Reads pictures and masks of one set after the other; those with a side over `side_px` are made smaller.
 
-    raises: BadDataset, naming the file, if one is missing or broken, or mask and picture differ in size.
+    raises: BadDataset, naming the file, if one is missing or broken, unless such are left out, or if mask and
+        picture differ in size.
     """
     samples = [(sample, source) for source in sources for sample in source.folder.samples]
-    count = len(samples)
+    count, row = len(samples), -1
     canvases = torch.zeros(count, 3, side_px, side_px, dtype=torch.uint8)
     labels = torch.zeros(count, side_px, side_px, dtype=torch.uint8)
     sizes = torch.zeros(count, 2)
-    pairs = in_order(lambda pair: _read_pair(*pair), samples, workers)
-    for index, (picture, mask) in enumerate(pairs):
-        scale = _place(picture, canvases[index])
+    pairs = readable(lambda pair: _read_pair(*pair), samples, left_out)
+    for row, (_, (picture, mask)) in enumerate(pairs):
+        scale = _place(picture, canvases[row])
         height, width = (max(1, round(side * scale)) for side in mask.shape)
-        labels[index, :height, :width] = _resize_labels(mask, height, width)
-        sizes[index] = torch.tensor([width, height])
-    return MaskCache(canvases, labels, sizes)
+        labels[row, :height, :width] = _resize_labels(mask, height, width)
+        sizes[row] = torch.tensor([width, height])
+    return MaskCache(canvases[: row + 1], labels[: row + 1], sizes[: row + 1])
 
 
 def cache_photographs(
-    photographs: Sequence[Photograph], side_px: int, *, workers: int = 2
+    photographs: Sequence[Photograph], side_px: int, left_out: LeftOut | None = None
 ) -> PhotographCache:
     """Reads the photographs; those with a side over `side_px` are made smaller.
 
-    raises: BadDataset, naming the file, if a picture is missing or broken.
+    raises: BadDataset, naming the file, if a picture is missing or broken, unless such are left out.
     """
-    count = len(photographs)
+    count, row = len(photographs), -1
     most = max(1, *(len(photograph.boxes) + len(photograph.crowds) for photograph in photographs))
     canvases = torch.zeros(count, 3, side_px, side_px, dtype=torch.uint8)
     sizes, boxes = torch.zeros(count, 2), torch.zeros(count, most, 4)
     kinds = torch.zeros(count, most, dtype=torch.uint8)
-    pictures = in_order(lambda photograph: read_picture(photograph.image).pixels, photographs, workers)
-    for index, (photograph, pixels) in enumerate(zip(photographs, pictures, strict=True)):
-        scale = _place(_planes(pixels), canvases[index])
+    pictures = readable(lambda photograph: read_picture(photograph.image).pixels, photographs, left_out)
+    for row, (photograph, pixels) in enumerate(pictures):
+        scale = _place(_planes(pixels), canvases[row])
         height, width = pixels.shape[:2]
-        sizes[index] = torch.tensor([width, height]) * scale
+        sizes[row] = torch.tensor([width, height]) * scale
         rows = np.concatenate([photograph.boxes, photograph.crowds])
         # COCO's boxes run along the edges of pixels, whose centres lie at integers here.
-        boxes[index, : len(rows)] = xywh_to_xyxy(torch.from_numpy(rows)) * scale - 0.5
-        kinds[index, : len(photograph.boxes)] = SOMEBODY
-        kinds[index, len(photograph.boxes) : len(rows)] = CROWD
-    return PhotographCache(canvases, sizes, boxes, kinds)
+        boxes[row, : len(rows)] = xywh_to_xyxy(torch.from_numpy(rows)) * scale - 0.5
+        kinds[row, : len(photograph.boxes)] = SOMEBODY
+        kinds[row, len(photograph.boxes) : len(rows)] = CROWD
+    return PhotographCache(*(values[: row + 1] for values in (canvases, sizes, boxes, kinds)))
 
 
 def _read_pair(sample: MaskSample, source: MaskSource) -> tuple[Tensor, Tensor]:
@@ -144,11 +144,3 @@ def _place(picture: Tensor, canvas: Tensor) -> float:
 def _resize_labels(mask: Tensor, height: int, width: int) -> Tensor:
     resized = F.interpolate(mask[None, None].float(), size=(height, width), mode="nearest-exact")
     return resized[0, 0].to(torch.uint8)
-
-
-def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
-    """Results in the order of the items, made by a few threads."""
-    remaining = iter(items)
-    with ThreadPoolExecutor(workers) as pool:
-        while part := list(islice(remaining, READ_AHEAD * workers)):
-            yield from pool.map(function, part)

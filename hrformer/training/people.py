@@ -14,6 +14,7 @@ from hrformer.checkpoints.configuration import variant_of
 from hrformer.checkpoints.manifest import Entry
 from hrformer.data.people import read_photographs
 from hrformer.data.pictures import read_picture
+from hrformer.data.unreadable import LeftOut
 from hrformer.engine.people import PeopleCoding, PeopleEngine
 from hrformer.engine.results import Detection, Person
 from hrformer.evaluation.people import find_people, people_figures
@@ -28,6 +29,7 @@ from hrformer.training.augmentation.geometric import Draw, mirror_matrices, peop
 from hrformer.training.cache import CROWD, NOBODY, SOMEBODY, cache_photographs
 from hrformer.training.contact_sheet import contact_sheet
 from hrformer.training.people_losses import people_loss
+from hrformer.training.reading import check_pictures
 from hrformer.training.recipe import PeopleRecipe
 
 SHOWN = 12  # photographs on the sheet of samples
@@ -37,15 +39,23 @@ Size = tuple[int, int]  # (height, width)
 class PeopleTask:
     """Photographs in memory; crops are cut, put together and coloured on the device, a batch at a time."""
 
-    def __init__(self, directories: Sequence[Path], recipe: PeopleRecipe, device: torch.device) -> None:
+    def __init__(
+        self,
+        directories: Sequence[Path],
+        recipe: PeopleRecipe,
+        device: torch.device,
+        left_out: LeftOut | None = None,
+    ) -> None:
         if not isinstance(recipe.network.head, PeopleHeadConfig):
             raise ValueError(f"the network has {recipe.network.head}; expected a head that finds people")
         self.recipe, self.device = recipe, device
+        self.validation = read_photographs(directories[0], "val")
+        check_pictures(photograph.image for photograph in self.validation)
         self.cache = cache_photographs(
             [photograph for directory in directories for photograph in read_photographs(directory, "train")],
             recipe.canvas_px,
+            left_out,
         )
-        self.validation = read_photographs(directories[0], "val")
         self.size = len(self.cache.canvases)
         self.served_px = max(side for size in recipe.input_sizes for side in size)
         self.measured_on = f"{directories[0].resolve().name}/val, {len(self.validation)} photographs"

@@ -13,6 +13,7 @@ from hrformer.checkpoints.configuration import variant_of
 from hrformer.checkpoints.manifest import Entry
 from hrformer.data.coco import read_persons, without_repeats
 from hrformer.data.pictures import read_picture
+from hrformer.data.unreadable import LeftOut
 from hrformer.engine.pose import PoseCoding, PoseEngine
 from hrformer.evaluation.pose import pose_figures, predict_persons
 from hrformer.geometry.crop import transform, warp
@@ -27,6 +28,7 @@ from hrformer.training.augmentation.geometric import Draw, mirror_matrices, pose
 from hrformer.training.cache import cache_persons
 from hrformer.training.contact_sheet import contact_sheet
 from hrformer.training.losses import heatmap_loss
+from hrformer.training.reading import check_pictures
 from hrformer.training.recipe import PoseRecipe
 
 MIN_JOINTS = 4  # labelled joints that a person needs to be trained on
@@ -36,13 +38,20 @@ SHOWN = 12  # people on the sheet of samples
 class PoseTask:
     """People in memory; crops are cut, turned and coloured on the device, a batch at a time."""
 
-    def __init__(self, directories: Sequence[Path], recipe: PoseRecipe, device: torch.device) -> None:
+    def __init__(
+        self,
+        directories: Sequence[Path],
+        recipe: PoseRecipe,
+        device: torch.device,
+        left_out: LeftOut | None = None,
+    ) -> None:
         if recipe.network.head != PoseHeadConfig(len(JOINTS)):
             raise ValueError(f"the network has {recipe.network.head}; expected COCO's {len(JOINTS)} joints")
         self.recipe, self.device = recipe, device
-        sets = [read_persons(directory, "train", min_joints=MIN_JOINTS) for directory in directories]
-        self.cache = cache_persons(without_repeats(sets), recipe.canvas_px)
         self.validation = read_persons(directories[0], "val")
+        check_pictures(person.image for person in self.validation)
+        sets = [read_persons(directory, "train", min_joints=MIN_JOINTS) for directory in directories]
+        self.cache = cache_persons(without_repeats(sets), recipe.canvas_px, left_out)
         self.size = len(self.cache.boxes)
         self.measured_on = f"{directories[0].resolve().name}/val, {len(self.validation)} persons, boxes given"
         self.mirrored = mirrored_order(self.cache.joints.shape[1], FLIP_PAIRS)

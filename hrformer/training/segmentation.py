@@ -15,6 +15,7 @@ from hrformer.data.coarse import bring_together
 from hrformer.data.errors import BadDataset
 from hrformer.data.mask_folder import read_mask_folder
 from hrformer.data.pictures import read_picture
+from hrformer.data.unreadable import LeftOut
 from hrformer.engine.segmentation import SegmentationEngine
 from hrformer.evaluation.segmentation import measure, segment_sample
 from hrformer.geometry.crop import warp
@@ -28,6 +29,7 @@ from hrformer.training.cache import cache_masks
 from hrformer.training.contact_sheet import contact_sheet
 from hrformer.training.distributed import ranks
 from hrformer.training.losses import segmentation_loss
+from hrformer.training.reading import check_masks
 from hrformer.training.recipe import MaskRecipe
 
 SHOWN = 12  # pictures on the sheet of samples
@@ -37,7 +39,13 @@ UNLABELLED = -1
 class SegmentationTask:
     """Pictures and masks in memory; crops are cut and coloured on the device, a batch at a time."""
 
-    def __init__(self, directories: Sequence[Path], recipe: MaskRecipe, device: torch.device) -> None:
+    def __init__(
+        self,
+        directories: Sequence[Path],
+        recipe: MaskRecipe,
+        device: torch.device,
+        left_out: LeftOut | None = None,
+    ) -> None:
         """The first folder says the classes; the others may be coarser (`hrformer.data.coarse`)."""
         self.recipe, self.device = recipe, device
         main, *others = directories
@@ -45,11 +53,13 @@ class SegmentationTask:
         self.coarse_validation = [(folder, read_mask_folder(folder, "val")) for folder in others]
         self.palette_name = _palette_name(self.validation.classes, main)
         _check_head(recipe, len(self.validation.classes))
+        for folder in (self.validation, *(folder for _, folder in self.coarse_validation)):
+            check_masks(folder)
         sources, self.groups = bring_together(
-            read_mask_folder(main, "train"),
-            [(folder, read_mask_folder(folder, "train")) for folder in others],
+            read_mask_folder(main, "train", left_out),
+            [(folder, read_mask_folder(folder, "train", left_out)) for folder in others],
         )
-        self.cache = cache_masks(sources, recipe.canvas_px)
+        self.cache = cache_masks(sources, recipe.canvas_px, left_out)
         labels = len(self.validation.classes) + len(self.groups)
         self.weights = label_weights(self.cache.labels, labels, recipe.class_balance).to(device)
         self.size = len(self.cache.labels)

@@ -8,6 +8,7 @@ import torch
 from hrformer.checkpoints.load import load_network
 from hrformer.checkpoints.manifest import find
 from hrformer.checkpoints.transfer import backbone_weights, load_backbone, put_backbone
+from hrformer.data.unreadable import LeftOut, Unreadable
 from hrformer.engine.device import set_threads
 from hrformer.modeling.network import Network, build
 from hrformer.training.changes import change
@@ -36,6 +37,7 @@ def sit(
     device: str = "auto",
     threads: int | None = None,
     tensorboard: bool = False,
+    unreadable: Unreadable = "refuse",
 ) -> None:
     """Trains by the recipe of this name, with `field=value` changes; see `hrformer train --help`.
 
@@ -49,14 +51,23 @@ def sit(
     with joined(device) as own:
         check_batch(recipe.batch_size)
         run = open_run(recipe, own, output, resume=resume, source=source)
-        task = make_task(data, recipe, own)
-        parameters = sum(parameter.numel() for parameter in run.network.parameters())
+        left_out = LeftOut(unreadable)
+        task = make_task(data, recipe, own, left_out)
         with (
             report_to(output, appends=resume, tensorboard=tensorboard) as report,
             Interrupt(quiet=not ranks().is_first) as interrupt,
         ):
-            report.say(f"{name}: {task.size} samples, {parameters:,} parameters, on {described(own)}")
+            _introduce(report, name, task, run, left_out, described(own))
             train(task, run, recipe, output, minutes=minutes, report=report, interrupt=interrupt)
+
+
+def _introduce(report: Report, name: str, task: Task, run: Run, left_out: LeftOut, where: str) -> None:
+    """What the sitting begins with."""
+    parameters = sum(parameter.numel() for parameter in run.network.parameters())
+    report.say(f"{name}: {task.size} samples, {parameters:,} parameters, on {where}")
+    if left_out.count:
+        report.say(str(left_out))
+    report.data({"step": run.progress.step, "samples": task.size, "left_out": left_out.count})
 
 
 def report_to(output: Path, *, appends: bool, tensorboard: bool = False) -> Report:
@@ -112,14 +123,17 @@ def choose_recipe(name: str) -> Recipe:
     return RECIPES[name]()
 
 
-def make_task(directories: Sequence[Path], recipe: Recipe, device: torch.device) -> Task:
+def make_task(
+    directories: Sequence[Path], recipe: Recipe, device: torch.device, left_out: LeftOut | None = None
+) -> Task:
     """The labelled pictures of the folders, in memory; validation is on the first, with its classes.
 
+    left_out: gets the pictures to train on that cannot be read; such are refused if it is None.
     raises: BadDataset, naming what is wrong.
     """
     if isinstance(recipe, PoseRecipe):
-        return PoseTask(directories, recipe, device)
+        return PoseTask(directories, recipe, device, left_out)
     if isinstance(recipe, PeopleRecipe):
-        return PeopleTask(directories, recipe, device)
+        return PeopleTask(directories, recipe, device, left_out)
     assert isinstance(recipe, MaskRecipe)
-    return SegmentationTask(directories, recipe, device)
+    return SegmentationTask(directories, recipe, device, left_out)

@@ -12,7 +12,8 @@ from hrformer.data.coarse import MaskSource
 from hrformer.data.coco import LabelledPerson, read_persons
 from hrformer.data.errors import BadDataset
 from hrformer.data.mask_folder import MaskFolder, read_mask_folder
-from hrformer.training.cache import READ_AHEAD, cache_masks, cache_persons, in_order
+from hrformer.training.cache import cache_masks, cache_persons
+from hrformer.training.reading import READ_AHEAD, in_order
 from tests.material import write_mask_set
 
 

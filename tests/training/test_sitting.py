@@ -54,7 +54,7 @@ def test_a_run_is_not_overwritten(tmp_path: Path, file: str) -> None:
 
 
 def test_nothing_is_written_when_the_data_are_not_there(tmp_path: Path) -> None:
-    with pytest.raises(BadDataset, match="no labels for 'train'"):
+    with pytest.raises(BadDataset, match="no labels for 'val'"):
         sit("tiny-pose", SHORT, data=[tmp_path], output=tmp_path / "run", device="cpu")
 
     assert not (tmp_path / "run").exists()
