@@ -135,9 +135,7 @@ def _share(run: Run, recipe: Recipe, minutes: float | None) -> float:
 
 def _set_rate(run: Run, recipe: Recipe, share: float) -> float:
     """Gives the optimiser the learning rate of the step, and returns it."""
-    rate = learning_rate(
-        run.progress.step, share, peak=recipe.learning_rate, warmup_steps=recipe.warmup_steps
-    )
+    rate = learning_rate(recipe, run.progress.step, share)
     for group in run.optimiser.param_groups:
         group["lr"] = rate
     return rate

@@ -18,7 +18,7 @@ from hrformer.data.unreadable import LeftOut
 from hrformer.engine.people import PeopleCoding, PeopleEngine
 from hrformer.engine.results import Detection, Person
 from hrformer.evaluation.people import find_people, people_figures
-from hrformer.geometry.crop import transform, warp
+from hrformer.geometry.crop import transform
 from hrformer.geometry.detections import Targets, encode_boxes
 from hrformer.geometry.skeletons import JOINTS
 from hrformer.images.draw import draw_people
@@ -26,6 +26,7 @@ from hrformer.modeling.config import PeopleHeadConfig
 from hrformer.modeling.network import Network
 from hrformer.training.augmentation.colour import vary_colour
 from hrformer.training.augmentation.geometric import Draw, mirror_matrices, people_matrices
+from hrformer.training.augmentation.resampling import cut
 from hrformer.training.cache import CROWD, NOBODY, SOMEBODY, cache_photographs
 from hrformer.training.contact_sheet import contact_sheet
 from hrformer.training.people_losses import people_loss
@@ -87,7 +88,7 @@ class PeopleTask:
         matrices = people_matrices(sizes, size, self.served_px, recipe.augmentation, draw)
         matrices = mirror_matrices(matrices, draw.chance(recipe.augmentation.flip), size[1])
         boxes, kinds = boxes_in_crops(boxes, kinds, matrices, size, recipe)
-        return warp(canvases.float(), matrices, size), boxes, kinds
+        return cut(canvases, matrices, size), boxes, kinds
 
     def loss(self, outputs: tuple[Tensor, Tensor], targets: Targets) -> Tensor:
         """Focal loss of the centres, GIoU loss of the boxes."""

@@ -16,15 +16,16 @@ from hrformer.data.pictures import read_picture
 from hrformer.data.unreadable import LeftOut
 from hrformer.engine.pose import PoseCoding, PoseEngine
 from hrformer.evaluation.pose import pose_figures, predict_persons
-from hrformer.geometry.crop import transform, warp
+from hrformer.geometry.crop import transform
 from hrformer.geometry.heatmaps import target_heatmaps
 from hrformer.geometry.keypoints import mirrored_order
 from hrformer.geometry.skeletons import FLIP_PAIRS, JOINTS
 from hrformer.images.draw import draw_people
 from hrformer.modeling.config import PoseHeadConfig
 from hrformer.modeling.network import Network
-from hrformer.training.augmentation.colour import erase, vary_colour
+from hrformer.training.augmentation.colour import blur, erase, vary_colour
 from hrformer.training.augmentation.geometric import Draw, mirror_matrices, pose_matrices
+from hrformer.training.augmentation.resampling import cut
 from hrformer.training.cache import cache_persons
 from hrformer.training.contact_sheet import contact_sheet
 from hrformer.training.losses import heatmap_loss
@@ -67,7 +68,7 @@ class PoseTask:
         matrices = pose_matrices(boxes, joints, recipe.input_size, varied, draw, padding=recipe.padding)
         flipped = draw.chance(varied.flip)
         matrices = mirror_matrices(matrices, flipped, recipe.input_size[1])
-        crops = warp(canvases.float(), matrices, recipe.input_size)
+        crops = blur(cut(canvases, matrices, recipe.input_size), varied.blur, draw)
         crops = erase(vary_colour(crops, varied.colour, draw), varied.erase, draw).round().to(torch.uint8)
         joints = torch.where(flipped[:, None, None], joints[:, self.mirrored], joints)
         return crops, self._targets(transform(joints, matrices))

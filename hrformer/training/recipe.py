@@ -1,7 +1,7 @@
 """Everything that makes a training run what it is, as values."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from hrformer.modeling.config import NetworkConfig
 from hrformer.training.augmentation.geometric import MaskAugmentation, PeopleAugmentation, PoseAugmentation
@@ -20,6 +20,9 @@ class Recipe:
     weight_decay: float = 0.01
     decay_vectors: bool = True  # whether norms and biases decay too
     warmup_steps: int = 200
+    schedule: Literal["cosine", "step"] = "cosine"  # how the rate falls after the warm-up
+    drops: tuple[float, ...] = (170 / 210, 200 / 210)  # shares of the run after which a step schedule drops
+    drop_factor: float = 0.1  # what remains of the rate at each drop
     clip_norm: float = 1.0  # largest norm of the gradient
     ema_decay: float = 0.999
     autocast: bool = True  # bfloat16 where the hardware has it
@@ -37,6 +40,10 @@ class Recipe:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected more than 0")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay is {self.ema_decay}; expected 0 to below 1")
+        if any(type(drop) is not float or not 0 < drop < 1 for drop in self.drops):
+            raise ValueError(f"drops is {self.drops}; expected shares of the run between 0 and 1")
+        if not 0 < self.drop_factor <= 1:
+            raise ValueError(f"drop_factor is {self.drop_factor}; expected more than 0, at most 1")
         _check_size("input_size", self.input_size)
 
 

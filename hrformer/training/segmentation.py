@@ -23,8 +23,9 @@ from hrformer.geometry.palettes import PALETTES
 from hrformer.images.draw import draw_mask
 from hrformer.modeling.config import SegmentationHeadConfig
 from hrformer.modeling.network import Network
-from hrformer.training.augmentation.colour import vary_colour
+from hrformer.training.augmentation.colour import blur, vary_colour
 from hrformer.training.augmentation.geometric import Draw, mask_matrices, mirror_matrices
+from hrformer.training.augmentation.resampling import cut
 from hrformer.training.cache import cache_masks
 from hrformer.training.contact_sheet import contact_sheet
 from hrformer.training.distributed import ranks
@@ -75,9 +76,8 @@ class SegmentationTask:
         )
         matrices = mask_matrices(sizes, size, varied, draw)
         matrices = mirror_matrices(matrices, draw.chance(varied.flip), size[1])
-        crops = (
-            vary_colour(warp(canvases.float(), matrices, size), varied.colour, draw).round().to(torch.uint8)
-        )
+        crops = blur(cut(canvases, matrices, size), varied.blur, draw)
+        crops = vary_colour(crops, varied.colour, draw).round().to(torch.uint8)
         labels = warp(labels.float().unsqueeze(1), matrices, size, nearest=True)[:, 0].long() - 1
         return crops, labels
 

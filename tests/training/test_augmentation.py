@@ -3,22 +3,24 @@
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from hypothesis import given
 from PIL import Image
 from torch import Tensor
 
-from hrformer.geometry.crop import transform
+from hrformer.geometry.crop import crop_boxes, crop_matrices, transform
 from hrformer.geometry.keypoints import decode_heatmaps
 from hrformer.images.decode import Picture
-from hrformer.training.augmentation.colour import erase, vary_colour
+from hrformer.training.augmentation.colour import blur, erase, gaussian, vary_colour
 from hrformer.training.augmentation.geometric import (
     Draw,
     MaskAugmentation,
     PoseAugmentation,
     pose_matrices,
 )
+from hrformer.training.augmentation.resampling import block_sides, cut
 from hrformer.training.pose import PoseTask
 from hrformer.training.segmentation import SegmentationTask
 from tests.material import person
@@ -107,6 +109,38 @@ def test_without_variation_a_crop_is_that_of_the_service(wrists: Path) -> None:
     served, _ = engine.prepare(Picture(pixels, width=80, height=96), [sample.box])
 
     assert (crops.float() - served.float()).abs().max() <= 1
+
+
+@pytest.mark.parametrize("side", [100, 260, 700])
+def test_a_crop_of_a_large_box_is_that_of_the_service_too(tmp_path: Path, side: int) -> None:
+    fine = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    box = (0.0, 0.0, float(side), float(side))
+    cut_out, served = cut_both(fine, box)
+
+    # Noise of one pixel: a crop that takes single pixels of it is off by 70 on average.
+    assert (cut_out - served).abs().mean() < 1
+
+
+def cut_both(pixels: npt.NDArray[np.uint8], box: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+    """The crop of 64 x 64 in training, and the one that is served, as floats."""
+    side = pixels.shape[0]
+    canvases = torch.zeros(1, 3, side, side, dtype=torch.uint8)
+    canvases[0] = torch.from_numpy(pixels).permute(2, 0, 1)
+    served, matrices = crop_boxes(canvases[0], torch.tensor([box]), (64, 64), padding=1.0, udp=True)
+    return cut(canvases, matrices, (64, 64))[0], served[0].float()
+
+
+def test_crops_of_all_scales_in_one_batch_are_those_of_each_alone() -> None:
+    canvases = torch.randint(0, 256, (6, 3, 90, 90), generator=generator(0), dtype=torch.uint8)
+    boxes = torch.tensor([[10.0, 10, side, side] for side in (8, 20, 33, 40, 64, 80)])
+    matrices = crop_matrices(
+        boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2:], torch.zeros(6), (16, 16), udp=True
+    )
+    together = cut(canvases, matrices, (16, 16))
+    alone = [cut(canvases[i : i + 1], matrices[i : i + 1], (16, 16)) for i in range(6)]
+
+    assert block_sides(matrices).tolist() == [1, 1, 2, 2, 4, 4]
+    torch.testing.assert_close(together, torch.cat(alone))
 
 
 def test_the_same_random_numbers_give_the_same_crop(wrists: Path) -> None:
@@ -215,6 +249,35 @@ def test_colours_stay_within_a_byte_and_differ_between_pictures() -> None:
     assert varied.min() >= 0
     assert varied.max() <= 255
     assert varied.mean(dim=(1, 2, 3)).std() > 10
+
+
+@pytest.mark.parametrize("deviation", [0.5, 1.3, 2.0])
+def test_a_blur_is_the_gaussian_of_its_width(deviation: float) -> None:
+    point = torch.zeros(1, 1, 31, 31)
+    point[..., 15, 15] = 1
+    spread = gaussian(point, torch.tensor([deviation]))[0, 0]
+    steps = torch.arange(31) - 15
+    weights = torch.exp(-0.5 * (steps / deviation) ** 2)
+    expected = torch.outer(weights, weights) / weights.sum() ** 2
+
+    torch.testing.assert_close(spread, expected, atol=2e-4, rtol=0)  # cut at 6 px: three deviations of 2 px
+
+
+def test_a_blur_leaves_an_even_picture_as_it_is() -> None:
+    even = torch.full((2, 3, 20, 24), 200.0)
+
+    torch.testing.assert_close(gaussian(even, torch.tensor([0.5, 2.0])), even)
+
+
+@pytest.mark.parametrize(("probability", "fewest", "most"), [(0.0, 0, 0), (0.5, 10, 30), (1.0, 40, 40)])
+def test_as_many_pictures_are_blurred_as_asked(probability: float, fewest: int, most: int) -> None:
+    before = pictures()
+    after = blur(before, probability, Draw(generator(0), 40, CPU))
+    blurred = (after != before).flatten(1).any(dim=1)
+
+    assert fewest <= int(blurred.sum()) <= most
+    assert torch.equal(before, pictures())
+    assert (after.std(dim=(2, 3)) <= before.std(dim=(2, 3)) + 1e-4).all()
 
 
 @pytest.mark.parametrize(("probability", "expected"), [(0.0, 0), (1.0, 40)])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from hrformer.training.schedule import learning_rate
 from tests.strategies import quick
+from tests.training.small_runs import pose_recipe
 
 
 @pytest.mark.parametrize(
@@ -22,19 +23,37 @@ from tests.strategies import quick
     ],
 )
 def test_the_rate_warms_up_and_falls_along_a_cosine(step: int, progress: float, expected: float) -> None:
-    assert learning_rate(step, progress, peak=1.0, warmup_steps=10) == pytest.approx(expected)
+    recipe = pose_recipe(learning_rate=1.0, warmup_steps=10)
+
+    assert learning_rate(recipe, step, progress) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("step", "epoch", "expected"),
+    [
+        (0, 0, 1e-4),
+        (99, 0.5, 1e-3),
+        (9999, 169, 1e-3),
+        (9999, 170, 1e-4),
+        (9999, 199, 1e-4),
+        (9999, 200, 1e-5),
+    ],
+)
+def test_the_rate_falls_in_steps_as_the_paper_has_it(step: int, epoch: float, expected: float) -> None:
+    recipe = pose_recipe(learning_rate=1e-3, warmup_steps=10, schedule="step")  # 210 epochs
+
+    assert learning_rate(recipe, step, epoch / 210) == pytest.approx(expected)
 
 
 def test_without_warm_up_a_run_begins_at_the_peak() -> None:
-    assert learning_rate(0, 0.0, peak=0.3, warmup_steps=0) == pytest.approx(0.3)
+    assert learning_rate(pose_recipe(learning_rate=0.3, warmup_steps=0), 0, 0.0) == pytest.approx(0.3)
 
 
 @quick
-@given(st.floats(0, 1), st.floats(0, 1))
-def test_after_the_warm_up_the_rate_never_rises(one: float, other: float) -> None:
-    early, late = (
-        learning_rate(99, progress, peak=1.0, warmup_steps=10) for progress in sorted([one, other])
-    )
+@given(st.sampled_from(["cosine", "step"]), st.floats(0, 1), st.floats(0, 1))
+def test_after_the_warm_up_the_rate_never_rises(schedule: str, one: float, other: float) -> None:
+    recipe = pose_recipe(learning_rate=1.0, warmup_steps=10, schedule=schedule)
+    early, late = (learning_rate(recipe, 99, progress) for progress in sorted([one, other]))
 
     assert early >= late >= 0.01 - 1e-12
     assert math.isfinite(early)

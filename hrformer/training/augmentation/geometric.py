@@ -23,6 +23,7 @@ class PoseAugmentation:
     half_body: float = 0.3  # probability that only the upper or lower half is shown, from 8 joints on
     shift: float = 0.05  # standard deviation of the crop's centre, in crop sides; not in the paper
     colour: float = 0.3  # strength of brightness, contrast and saturation changes; not in the paper
+    blur: float = 0.0  # probability of a Gaussian blur of 0.5 to 2 px; not in the paper
     erase: float = 0.3  # probability that a rectangle is blanked; not in the paper
 
 
@@ -36,6 +37,7 @@ class MaskAugmentation:
     aspect: float = 0.1  # width over height changes by up to this share
     rotation_deg: float = 8.0  # standard deviation; not in the paper
     colour: float = 0.4
+    blur: float = 0.0  # probability of a Gaussian blur of 0.5 to 2 px; not in the paper
 
 
 @dataclass(frozen=True)
