@@ -29,7 +29,8 @@ from hrformer.checkpoints.configuration import as_tuples, config_from_values, co
 from hrformer.checkpoints.errors import BadManifest, UnknownModel
 from hrformer.checkpoints.toml import toml_tables
 from hrformer.checkpoints.weight_file import read_header, sha256_of
-from hrformer.modeling.config import NetworkConfig
+from hrformer.geometry.palettes import Colour, Palette, named_palette, palette_of
+from hrformer.modeling.config import ClassificationHeadConfig, NetworkConfig, SegmentationHeadConfig
 
 FORMAT = 1
 VERSION_DIGITS = 12  # of the weights' SHA-256
@@ -68,6 +69,16 @@ class Entry:
     decode: Mapping[str, str | float | bool] = field(default_factory=dict)  # how to read the network's output
     description: str = ""
     classes: tuple[str, ...] = ()  # names in the order of the outputs, where `labels` names no palette
+    colours: tuple[Colour, ...] = ()  # of these classes in a drawing, where they have some of their own
+
+    @property
+    def palette(self) -> Palette:
+        """Names and colours of the classes that the network tells apart; numbered where it has no names."""
+        head = self.config.head
+        assert isinstance(head, SegmentationHeadConfig | ClassificationHeadConfig)
+        if self.classes:
+            return named_palette(self.classes, self.colours)
+        return palette_of(self.labels, head.classes)
 
     @property
     def version(self) -> str:
@@ -154,8 +165,9 @@ def entry_to_values(entry: Entry) -> dict[str, Any]:
     values = {f.name: getattr(entry, f.name) for f in fields(entry)}
     for known_elsewhere in ("name", "file", "sha256", "config"):
         del values[known_elsewhere]
-    if not entry.classes:
-        del values["classes"]
+    for optional in ("classes", "colours"):
+        if not values[optional]:
+            del values[optional]
     network = config_to_values(entry.config)
     return values | {"pixels": asdict(entry.pixels), "backbone": network["backbone"], "head": network["head"]}
 
@@ -169,7 +181,7 @@ def entry_from_values(name: str, file: Path, sha256: str, values: Mapping[str, A
     except KeyError as error:
         raise BadManifest(f"{where} has no field {error.args[0]!r}") from error
     pixels = from_values(PixelFormat, rest.pop("pixels", {}), f"{where}, pixels")
-    rest |= {key: as_tuples(rest.get(key, [])) for key in ("input_sizes", "classes")}
+    rest |= {key: as_tuples(rest.get(key, [])) for key in ("input_sizes", "classes", "colours")}
     found = {"name": name, "file": file, "sha256": sha256, "config": config, "pixels": pixels}
     return _entry_of(found | rest, where)
 
@@ -182,9 +194,16 @@ def _entry_of(values: Mapping[str, Any], where: str) -> Entry:
             f"{where} has an unknown field {unknown[0]!r}; known are {', '.join(sorted(known))}"
         )
     try:
-        return Entry(**values)
+        entry = Entry(**values)
     except TypeError as error:
         raise BadManifest(f"{where} is incomplete: {error}") from error
+    for what, found, expected in (
+        ("classes", len(entry.classes), getattr(entry.config.head, "classes", 0)),
+        ("colours", len(entry.colours), len(entry.classes)),
+    ):
+        if found not in (0, expected):
+            raise BadManifest(f"{where} names {found} {what}; expected {expected} or none")
+    return entry
 
 
 def _entry(name: str, table: Mapping[str, Any], path: Path) -> Entry:

@@ -154,11 +154,9 @@ def _pose(predictor: "Predictor", data: bytes, arguments: argparse.Namespace) ->
 
 def _mask(predictor: "Predictor", data: bytes) -> Answer:
     from hrformer.cli.answers import class_values, classes_in_words
-    from hrformer.geometry.palettes import palette_of
     from hrformer.images.draw import draw_mask
 
-    entry = predictor.engine.entry
-    palette = palette_of(entry.labels, entry.config.head.classes)  # type: ignore[union-attr]
+    palette = predictor.engine.entry.palette
     class_map = predictor.segment(data)
     return Answer(
         {"classes": class_values(class_map, palette)},

@@ -1,6 +1,9 @@
 """Names and colours of the segmentation classes, in the order of their indices."""
 
-Palette = tuple[tuple[str, tuple[int, int, int]], ...]
+from collections.abc import Sequence
+
+Colour = tuple[int, int, int]  # red, green, blue
+Palette = tuple[tuple[str, Colour], ...]
 
 PARSING: Palette = (
     ("background", (0, 0, 0)),
@@ -39,12 +42,18 @@ def palette_of(labels: str, classes: int) -> Palette:
     return PALETTES.get(labels) or numbered_palette(classes)
 
 
+def named_palette(names: Sequence[str], colours: Sequence[Colour] = ()) -> Palette:
+    """Names with their colours, PASCAL VOC's where none are given."""
+    given = colours or [_voc_colour(index) for index in range(len(names))]
+    return tuple(zip(names, given, strict=True))
+
+
 def numbered_palette(classes: int) -> Palette:
     """Names and colours where only the number of classes is known; the colours are PASCAL VOC's."""
-    return tuple((f"class_{index}", _voc_colour(index)) for index in range(classes))
+    return named_palette([f"class_{index}" for index in range(classes)])
 
 
-def _voc_colour(index: int) -> tuple[int, int, int]:
+def _voc_colour(index: int) -> Colour:
     """Every third bit of the index, lowest first, from the highest bit of a channel downwards."""
     red, green, blue = (
         sum((index >> 3 * bit + channel & 1) << 7 - bit for bit in range(8)) for channel in range(3)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hrformer.modeling.config import NetworkConfig
-from hrformer.training.augmentation.geometric import MaskAugmentation, PeopleAugmentation, PoseAugmentation
+from hrformer.training.augmentation.variation import MaskAugmentation, PeopleAugmentation, PoseAugmentation
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from hrformer.modeling.config import BackboneConfig, NetworkConfig, SegmentationHeadConfig
 from hrformer.modeling.variants import people, pose, segmentation, small, tiny
-from hrformer.training.augmentation.geometric import MaskAugmentation, PeopleAugmentation, PoseAugmentation
+from hrformer.training.augmentation.variation import MaskAugmentation, PeopleAugmentation, PoseAugmentation
 from hrformer.training.recipe import MaskRecipe, PeopleRecipe, PoseRecipe, Recipe
 
 

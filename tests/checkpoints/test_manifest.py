@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hrformer.checkpoints.configuration import config_from_values, config_to_values
 from hrformer.checkpoints.errors import BadManifest, UnknownModel, UnreadableCheckpoint
 from hrformer.checkpoints.manifest import (
+    Entry,
     default_model,
     find,
     read_manifest,
@@ -36,14 +37,43 @@ def test_an_entry_is_read_as_it_was_written(tmp_path: Path, manifest: Path) -> N
     assert read_manifest(manifest)["small-pose"] == entry(tmp_path, "small-pose")
 
 
-def test_names_of_classes_are_kept(tmp_path: Path) -> None:
-    path, named = (
-        tmp_path / "manifest.toml",
-        replace(entry(tmp_path, "pets"), classes=("cat", "Ara ararauna")),
-    )
+def pets(directory: Path, **changes: Any) -> Entry:
+    """A model of two classes that have names of their own."""
+    named = replace(entry(directory, "pets"), task="segmentation", config=variant("tiny", "segmentation", 2))
+    return replace(named, classes=("cat", "Ara ararauna"), **changes)
+
+
+@pytest.mark.parametrize("colours", [(), ((1, 2, 3), (255, 0, 0))])
+def test_names_and_colours_of_classes_are_kept(tmp_path: Path, colours: tuple[Any, ...]) -> None:
+    path, named = tmp_path / "manifest.toml", pets(tmp_path, colours=colours)
     write_entry(named, path)
 
     assert read_manifest(path)["pets"] == named
+
+
+def test_classes_have_their_own_names_and_colours_or_numbers(tmp_path: Path) -> None:
+    own = pets(tmp_path, colours=((1, 2, 3), (255, 0, 0)))
+
+    assert own.palette == (("cat", (1, 2, 3)), ("Ara ararauna", (255, 0, 0)))
+    assert pets(tmp_path).palette == (("cat", (0, 0, 0)), ("Ara ararauna", (128, 0, 0)))
+    assert replace(own, classes=(), colours=()).palette == (("class_0", (0, 0, 0)), ("class_1", (128, 0, 0)))
+    assert replace(own, classes=(), colours=(), labels="person").palette[1][0] == "person"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": ("cat",)}, "model 'pets' names 1 classes; expected 2 or none"),
+        ({"colours": ((1, 2, 3),)}, "model 'pets' names 1 colours; expected 2 or none"),
+    ],
+)
+def test_as_many_classes_and_colours_are_named_as_there_are(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    path = tmp_path / "manifest.toml"
+    write_entry(replace(pets(tmp_path), **changes), path)
+    with pytest.raises(BadManifest, match=message):
+        read_manifest(path)
 
 
 def test_a_model_without_names_of_classes_does_not_list_them(manifest: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from hrformer.modeling.network import build
-from hrformer.training.augmentation.geometric import PoseAugmentation
+from hrformer.training.augmentation.variation import PoseAugmentation
 from hrformer.training.interrupt import Interrupt
 from hrformer.training.loop import train
 from hrformer.training.pose import PoseTask

@@ -14,13 +14,9 @@ from hrformer.geometry.crop import crop_boxes, crop_matrices, transform
 from hrformer.geometry.keypoints import decode_heatmaps
 from hrformer.images.decode import Picture
 from hrformer.training.augmentation.colour import blur, erase, gaussian, vary_colour
-from hrformer.training.augmentation.geometric import (
-    Draw,
-    MaskAugmentation,
-    PoseAugmentation,
-    pose_matrices,
-)
+from hrformer.training.augmentation.geometric import Draw, pose_matrices
 from hrformer.training.augmentation.resampling import block_sides, cut
+from hrformer.training.augmentation.variation import MaskAugmentation, PoseAugmentation
 from hrformer.training.pose import PoseTask
 from hrformer.training.segmentation import SegmentationTask
 from tests.material import person

@@ -12,7 +12,8 @@ from hrformer.checkpoints.manifest import entry_of_file
 from hrformer.data.people import read_photographs
 from hrformer.geometry.crop import invert, transform
 from hrformer.modeling.network import build
-from hrformer.training.augmentation.geometric import Draw, PeopleAugmentation, people_matrices
+from hrformer.training.augmentation.geometric import Draw, people_matrices
+from hrformer.training.augmentation.variation import PeopleAugmentation
 from hrformer.training.cache import CROWD, NOBODY, SOMEBODY, cache_photographs
 from hrformer.training.people import PeopleTask, boxes_in_crops, four_in_one
 from hrformer.training.recipe import PeopleRecipe

@@ -9,7 +9,7 @@ import pytest
 
 from hrformer.cli.main import main
 from hrformer.geometry.palettes import PARSING
-from hrformer.training.augmentation.geometric import MaskAugmentation, PeopleAugmentation, PoseAugmentation
+from hrformer.training.augmentation.variation import MaskAugmentation, PeopleAugmentation, PoseAugmentation
 from hrformer.training.recipe import MaskRecipe, PeopleRecipe, PoseRecipe
 from hrformer.training.recipes import RECIPES
 from tests.conftest import REPOSITORY
