@@ -1,14 +1,19 @@
-"""Whether a request can be answered in time, from what waits and how long batches take."""
+"""Whether a request can be answered in time, from what waits and how long things take."""
 
 import math
+import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from service.deadline import Deadline
+from service.estimates import Line
 
 LONGEST_RETRY_S = 60
+HEADROOM = 1.1  # estimates are off by this much either way; without it half of a full queue comes too late
+
+Queued = Iterable[tuple[Hashable, bool, int]]  # kind, urgency and number of items
 
 
 class Refused(Exception):
@@ -27,45 +32,12 @@ class DeadlineTooNear(Refused):
     """What waits takes longer than the time given."""
 
 
-@dataclass
-class BatchTime:
-    """Seconds of a batch of `n` items as `each * n + start`: least squares in which old batches fade."""
-
-    fade: float = 0.95
-    weight: float = 0.0
-    n: float = 0.0
-    nn: float = 0.0
-    t: float = 0.0
-    nt: float = 0.0
-
-    def observe(self, n: int, seconds: float) -> None:
-        self.weight = self.fade * self.weight + 1
-        self.n = self.fade * self.n + n
-        self.nn = self.fade * self.nn + n * n
-        self.t = self.fade * self.t + seconds
-        self.nt = self.fade * self.nt + n * seconds
-
-    def line(self) -> tuple[float, float]:
-        """Seconds for each item, and to start: 0 while all batches had one size. Neither is negative."""
-        spread = self.weight * self.nn - self.n * self.n
-        if spread <= 1e-6 * self.weight * self.nn:
-            return (self.t / self.n if self.n else 0.0), 0.0
-        each = (self.weight * self.nt - self.n * self.t) / spread
-        each = min(max(each, 0.0), self.t / self.n)
-        return each, max((self.t - each * self.n) / self.weight, 0.0)
-
-    def predict(self, items: int, max_batch: int) -> float:
-        """Seconds for so many items in as few batches as they fit in."""
-        each, start = self.line()
-        return each * items + start * math.ceil(items / max_batch)
-
-
 @dataclass(frozen=True)
 class Bounds:
     """What may wait at once."""
 
     requests: int
-    items: int
+    items: int  # of one kind
     bytes: int
 
 
@@ -76,28 +48,42 @@ class Hold:
     bytes: int = 0
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a request asks of the model, and the seconds of what comes before and after it."""
+
+    kind: Hashable  # model, and way it is run
+    count: int
+    is_urgent: bool = False
+    before_s: float = 0.0  # to decode, with the wait for a thread
+    after_s: float = 0.0  # to encode, likewise
+
+
 @dataclass
 class Admission:
     """Counts what was taken and is not answered, and refuses at once what would come too late.
 
-    One rule for one item or sixty, whatever the kind (model, shape and way it is run).
+    One rule for one item or sixty, whatever the kind.
+
+    max_batch: largest batch of a kind. queued: what waits for the model.
     """
 
     bounds: Bounds
     max_batch: Callable[[Hashable], int]
-    busy_for_s: Callable[[], float]  # how long the batch that runs has been running
+    queued: Callable[[], Queued]
+    clock: Callable[[], float] = time.monotonic
     requests: int = 0
-    items: Counter[tuple[Hashable, bool]] = field(default_factory=Counter)  # by kind and urgency
     bytes: int = 0
-    times: dict[Hashable, BatchTime] = field(default_factory=dict)
+    coming: Counter[tuple[Hashable, bool]] = field(default_factory=Counter)  # admitted, and not yet queued
+    times: dict[Hashable, Line] = field(default_factory=dict)
+    _running: tuple[Hashable, int, float] | None = None  # kind, items, begin of the batch that runs
 
     @contextmanager
     def request(self) -> Iterator[Hold]:
         """A place for a request and for its bytes. raises: Overloaded."""
         if self.requests >= self.bounds.requests:
-            raise Overloaded(
-                f"{self.requests} requests are being answered, which is the limit; try later", self.wait_s()
-            )
+            detail = f"{self.requests} requests are being answered, which is the limit; try later"
+            raise Overloaded(detail, self.drained_s())
         hold = Hold()
         self.requests += 1
         try:
@@ -109,53 +95,81 @@ class Admission:
     def keep(self, hold: Hold, more_bytes: int) -> None:
         """Counts bytes of a request; negative when they are let go. raises: Overloaded."""
         if more_bytes > 0 and self.bytes + more_bytes > self.bounds.bytes:
-            raise Overloaded(
-                f"pictures of {self.bytes >> 20} MiB are waiting, near the limit; try later", self.wait_s()
-            )
+            detail = f"pictures of {self.bytes >> 20} MiB are waiting, near the limit; try later"
+            raise Overloaded(detail, self.drained_s())
         self.bytes += more_bytes
         hold.bytes += more_bytes
 
     @contextmanager
-    def work(self, kind: Hashable, count: int, deadline: Deadline, *, urgent: bool) -> Iterator[None]:
-        """Places for `count` items of a kind until they are done. raises: Overloaded, DeadlineTooNear."""
-        waiting = self.items.total()
-        if waiting + count > self.bounds.items:
-            raise Overloaded(
-                f"{waiting} items are waiting, and {count} more would exceed {self.bounds.items}; try later",
-                self.wait_s(),
-            )
-        wait_s, left_s = self.wait_s(kind, count, urgent=urgent), max(deadline.left_s(), 0.0)
-        if wait_s > left_s:
+    def places(self, work: Work, deadline: Deadline) -> Iterator[None]:
+        """Places for the items of a work until they are queued. raises: Overloaded, DeadlineTooNear."""
+        waiting = sum(count for kind, _, count in self._ahead() if kind == work.kind)
+        if waiting + work.count > self.bounds.items:
+            more = f"{work.count} more would exceed {self.bounds.items}"
+            raise Overloaded(f"{waiting} items are waiting, and {more}; try later", self.drained_s())
+        wait_s, left_s = self.wait_s(work), max(deadline.left_s(), 0.0)
+        if wait_s * HEADROOM > left_s:
             raise DeadlineTooNear(
                 f"the answer would take about {wait_s * 1000:.0f} ms, but {left_s * 1000:.0f} ms are left of "
                 f"{deadline.timeout_ms} ms; allow more time by X-Timeout-Ms, or try later",
-                wait_s - left_s,
+                wait_s * HEADROOM - left_s,
             )
-        self.items[kind, urgent] += count
+        place = (work.kind, work.is_urgent)
+        self.coming[place] += work.count
         try:
             yield
         finally:
-            self.items[kind, urgent] -= count
+            self.coming[place] -= work.count
 
-    def wait_s(self, kind: Hashable = None, count: int = 0, *, urgent: bool = False) -> float:
-        """Seconds until `count` more items of a kind would be done."""
-        ahead = Counter[Hashable]({kind: count} if count else {})
-        for (other, is_urgent), items in self.items.items():
-            if is_urgent or not urgent:
-                ahead[other] += items
-        known = {kind: items for kind, items in ahead.items() if kind in self.times}
-        total_s = sum(self._seconds(kind, items) for kind, items in known.items())
-        if urgent:
-            return total_s
-        # What runs was counted too, and is partly done; but a batch that hangs must not shorten the wait.
-        one_batch_s = max(
-            (self._seconds(kind, min(n, self.max_batch(kind))) for kind, n in known.items()), default=0.0
+    def wait_s(self, work: Work) -> float:
+        """Seconds until a work that comes now would be done.
+
+        It is decoded while what is ahead is computed; then its items join the last batch of their kind, or
+        make their own when they come later than that.
+        """
+        ahead = Counter[Hashable]()
+        for kind, is_urgent, count in self._ahead():
+            if is_urgent or not work.is_urgent:
+                ahead[kind] += count
+        queue_s = self.running_left_s() + sum(self._seconds(kind, count) for kind, count in ahead.items())
+        joined_s = self._seconds(work.kind, ahead[work.kind] + work.count) - self._seconds(
+            work.kind, ahead[work.kind]
         )
-        return total_s - min(self.busy_for_s(), one_batch_s)
+        own_s = self._seconds(work.kind, work.count)
+        return max(queue_s + joined_s, work.before_s + own_s) + work.after_s
 
-    def _seconds(self, kind: Hashable, items: int) -> float:
-        return self.times[kind].predict(items, self.max_batch(kind))
+    def drained_s(self) -> float:
+        """Seconds until all that waits is done."""
+        return self.wait_s(Work(None, 0))
+
+    def running_left_s(self) -> float:
+        """Seconds until the batch that runs should be done; 0 when it takes longer than ever."""
+        if self._running is None:
+            return 0.0
+        kind, count, begun = self._running
+        return max(self._seconds(kind, count) - (self.clock() - begun), 0.0)
+
+    @contextmanager
+    def running(self, kind: Hashable, count: int) -> Iterator[None]:
+        """While a batch of a kind runs; how long it takes is learned, unless it fails."""
+        begun = self.clock()
+        self._running = kind, count, begun
+        try:
+            yield
+            self.observe(kind, count, self.clock() - begun)
+        finally:
+            self._running = None
 
     def observe(self, kind: Hashable, count: int, seconds: float) -> None:
         """A batch of a kind took so long."""
-        self.times.setdefault(kind, BatchTime()).observe(count, seconds)
+        self.times.setdefault(kind, Line()).observe(count, seconds)
+
+    def _ahead(self) -> Iterator[tuple[Hashable, bool, int]]:
+        for (kind, is_urgent), count in self.coming.items():
+            yield kind, is_urgent, count
+        yield from self.queued()
+
+    def _seconds(self, kind: Hashable, items: int) -> float:
+        if not items or kind not in self.times:
+            return 0.0
+        return self.times[kind].predict(items, math.ceil(items / self.max_batch(kind)))

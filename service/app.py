@@ -1,33 +1,24 @@
 """The application: builds the parts and wires them; the only place that knows them all."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
-import torch
 from fastapi import FastAPI
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
-from torch import Tensor
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
+from fastapi.routing import APIRoute
 
 from hrformer import __version__
 from hrformer.images.decode import Limits
 from service.access import ApiKeys
-from service.admission import Admission, Bounds
-from service.batcher import Batcher
-from service.decoding import Pool
-from service.device import Device, Key, Kind
-from service.edge import Edge
+from service.edge import Edge, Endpoint
 from service.inference import Inference
 from service.intake import Intake
-from service.lifecycle import DeviceFailed, Lifecycle
-from service.metrics import Metrics
-from service.model_thread import ModelThread
-from service.models import Model, Models, Served, load_models
-from service.problems import problem_response
+from service.lifecycle import DeviceFailed
+from service.loading import Load, loader_of, reloader_of, start
+from service.models import Model
+from service.parts import Parts, make_parts
+from service.routes.admin import admin_routes
 from service.routes.documents import document_routes
 from service.routes.metrics import metrics_routes
 from service.routes.models import models_routes
@@ -37,7 +28,7 @@ from service.routes.segment import segment_routes
 from service.settings import Settings
 from service.watchdog import watch
 
-logger = logging.getLogger(__name__)
+LAST_ANSWERS_S = 5.0  # after a failure, for whoever is still being told of it
 
 DESCRIPTION = (
     "Keypoints and masks from photographs. Send a picture as the body, in a form or as base64 in JSON; "
@@ -45,48 +36,22 @@ DESCRIPTION = (
 )
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What the service is made of."""
-
-    settings: Settings
-    lifecycle: Lifecycle
-    metrics: Metrics
-    models: Models
-    thread: ModelThread
-    decoding: Pool
-    encoding: Pool
-    admission: Admission
-    batcher: Batcher[Key, Tensor, Tensor]
-
-    def refresh_gauges(self) -> None:
-        """Sets the gauges that are read only when somebody looks."""
-        self.metrics.ready.set(self.lifecycle.is_ready)
-        self.metrics.draining.set(self.lifecycle.is_draining)
-        self.metrics.queue_bytes.set(self.admission.bytes)
-        if torch.cuda.is_available():
-            self.metrics.device_memory.labels("allocated").set(torch.cuda.memory_allocated())
-            self.metrics.device_memory.labels("reserved").set(torch.cuda.memory_reserved())
-
-
 def create_app(settings: Settings | None = None, models: Mapping[str, Model] | None = None) -> FastAPI:
     """The service as an ASGI application.
 
-    models: engines by name, in place of those that the settings name; they are warmed at the start.
+    models: engines by name, in place of those that the settings name; they are warmed at the start, and
+        read again when the models are reloaded.
     raises: SettingsError.
     """
     settings = settings or Settings()
     keys = ApiKeys.from_file(settings.api_keys_file) if settings.api_keys_file else None
-    parts = _parts(settings)
+    parts = make_parts(settings)
+    load = loader_of(parts, models)
     limits = Limits(settings.max_body_bytes, settings.max_image_pixels, formats=settings.formats)
-    inference = Inference(
-        parts.batcher, parts.decoding, parts.encoding, parts.admission, parts.metrics, limits
-    )
-    intake = Intake(settings, parts.lifecycle, parts.admission, parts.decoding)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with _running(parts, models):
+        async with _running(parts, load):
             yield
 
     app = FastAPI(
@@ -99,112 +64,63 @@ def create_app(settings: Settings | None = None, models: Mapping[str, Model] | N
         redirect_slashes=False,
     )
     app.state.parts = parts
-    app.include_router(pose_routes(intake, inference, parts.models))
-    app.include_router(segment_routes(intake, inference, parts.models))
+    app.state.reloader = reloader_of(parts, load, limits)
+    # The edge makes problems of all that is raised, so that Starlette's own layers for that are left out.
+    app.middleware_stack = Edge(
+        AsyncExitStackMiddleware(app.router),
+        _add_routes(app, parts, limits),
+        metrics=parts.metrics,
+        lifecycle=parts.lifecycle,
+        keys=keys,
+    )
+    return app
+
+
+def _add_routes(app: FastAPI, parts: Parts, limits: Limits) -> dict[str, Endpoint]:
+    """The endpoints that take pictures, by path."""
+    inference = Inference(
+        parts.batcher, parts.decoding, parts.encoding, parts.admission, parts.metrics, limits
+    )
+    intake = Intake(parts.settings, parts.lifecycle, parts.admission, parts.decoding)
+    pictures = [pose_routes(intake, inference, parts.models), segment_routes(intake, inference, parts.models)]
+    for router in pictures:
+        app.include_router(router)
     app.include_router(models_routes(parts.models))
     app.include_router(probe_routes(parts.lifecycle))
     app.include_router(metrics_routes(parts.metrics, parts.refresh_gauges))
     app.include_router(document_routes())
-    app.add_exception_handler(HTTPException, _http_problem)
-    app.add_middleware(Edge, metrics=parts.metrics, lifecycle=parts.lifecycle, keys=keys)
-    return app
-
-
-def _parts(settings: Settings) -> Parts:
-    lifecycle, metrics, models, thread = Lifecycle(), Metrics(), Models(), ModelThread()
-    bounds = Bounds(settings.max_requests, settings.max_waiting_items, settings.max_waiting_bytes)
-
-    def max_batch(kind: object) -> int:
-        assert isinstance(kind, Kind)
-        is_pose = models[kind.model].entry.task == "pose"
-        return settings.max_pose_batch if is_pose else settings.max_segment_batch
-
-    def on_fatal(failure: DeviceFailed) -> None:
-        lifecycle.fail("the device failed")
-        batcher.abandon(failure)
-
-    admission = Admission(bounds, max_batch, thread.busy_for_s)
-    device = Device(thread, models, admission=admission, metrics=metrics, on_fatal=on_fatal)
-    batcher = Batcher[Key, Tensor, Tensor](
-        device.run,
-        max_batch=lambda key: max_batch(key.kind),
-        max_waiting=settings.max_waiting_items,
-        max_wait_s=settings.max_wait_ms / 1000,
-        is_fatal=lambda error: isinstance(error, DeviceFailed),
-    )
-    decoding = Pool("decode", settings.decode_threads)
-    encoding = Pool("encode", settings.encode_threads)
-    return Parts(settings, lifecycle, metrics, models, thread, decoding, encoding, admission, batcher)
+    if parts.settings.admin_routes:
+        app.include_router(admin_routes(app.state.reloader, parts.lifecycle))
+    routes = [route for router in pictures for route in router.routes]
+    return {route.path: route.endpoint for route in routes if isinstance(route, APIRoute)}
 
 
 @asynccontextmanager
-async def _running(parts: Parts, models: Mapping[str, Model] | None) -> AsyncIterator[None]:
-    """From start to stop: loads in the background, watches the model thread, and ends the threads."""
-    tasks = [asyncio.create_task(_start(parts, models)), asyncio.create_task(_watch(parts))]
+async def _running(parts: Parts, load: Load) -> AsyncIterator[None]:
+    """From start to stop: loads in the background, watches for calls that hang, and ends the threads."""
+    work = (start(parts, load), _watch(parts), parts.lifecycle.end_when_failed(LAST_ANSWERS_S))
+    tasks = [asyncio.create_task(one) for one in work]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        parts.decoding.close()
-        parts.encoding.close()
-        parts.thread.close()
-
-
-async def _start(parts: Parts, models: Mapping[str, Model] | None) -> None:
-    try:
-        served, defaults = await parts.thread.run(_load, parts.settings, models)
-        parts.models.fill(served, defaults)
-        for one in served:
-            _introduce(parts, one)
-    except Exception as error:
-        # What is wrong with weights is said in a sentence; anything else is a defect, and needs its trace.
-        logger.error("the models cannot be loaded: %s", error, exc_info=not isinstance(error, ValueError))
-        parts.lifecycle.fail_to_start("the models cannot be loaded; the log says why")
-        return
-    parts.lifecycle.become_ready()
-    logger.info("ready", extra={"models": [one.name for one in served]})
-
-
-def _load(settings: Settings, models: Mapping[str, Model] | None) -> tuple[list[Served], list[str]]:
-    """Loads and warms, on the model thread, whose number of CPU threads this sets."""
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
-    if models is None:
-        served, defaults = load_models(settings)
-    else:
-        served, defaults = [Served(model, model.entry.precision) for model in models.values()], []
-    for one in served:
-        one.model.warm()
-    return served, defaults
-
-
-def _introduce(parts: Parts, served: Served) -> None:
-    """Makes the series of a model."""
-    name = served.name
-    parts.metrics.model_info.labels(name, served.version, served.entry.variant, served.precision).set(1)
-    parts.metrics.watch_model(
-        name,
-        queue_items=lambda: parts.batcher.waiting(lambda key: key.kind.model == name),
-        oldest_age_s=lambda: parts.batcher.oldest_age_s(lambda key: key.kind.model == name),
-        expected_wait_s=lambda: parts.admission.wait_s(Kind(name), 1),
-    )
+        for threads in parts.threads:
+            threads.close()
 
 
 async def _watch(parts: Parts) -> None:
-    """Latches not-live when a model call hangs; loading and warming may take their time."""
+    """Latches not-live when a call hangs; loading and warming may take their time."""
     await parts.lifecycle.started.wait()
 
     def on_hang() -> None:
-        reason = f"a model call has been running for more than {parts.settings.hang_after_s:g} s"
+        name = max(parts.threads, key=lambda threads: threads.busy_for_s()).name
+        reason = (
+            f"a call of the {name} thread has been running for more than {parts.settings.hang_after_s:g} s"
+        )
         parts.lifecycle.fail(reason)
-        parts.metrics.device_errors.labels("hang").inc()
+        parts.metrics.device_errors("hang").inc()
         parts.batcher.abandon(DeviceFailed(f"{reason}; send the request to another instance"))
 
-    await watch(parts.thread.busy_for_s, parts.settings.hang_after_s, on_hang)
-
-
-async def _http_problem(request: Request, error: Exception) -> Response:
-    """FastAPI's own 404 and 405, as problems."""
-    return problem_response(error, request.state.exchange.request_id)
+    await watch(parts.longest_call_s, parts.settings.hang_after_s, on_hang)

@@ -3,14 +3,16 @@
 import asyncio
 import itertools
 import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
+
+from service.line import Expired, Line, Ticket
+
+__all__ = ["Batcher", "Closed", "Expired", "QueueFull", "Ticket"]
 
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
+Prepared = TypeVar("Prepared")
 Result = TypeVar("Result")
 
 CLOCK_TICK_S = 1e-6  # a shorter wait may end, by rounding, before the clock has moved
@@ -24,60 +26,39 @@ class Closed(Exception):
     """The batcher takes nothing more."""
 
 
-class Expired(Exception):
-    """The item's time was over before its batch began."""
-
-
-@dataclass(eq=False)
-class Ticket(Generic[Key, Item, Result]):
-    """One item on its way. Its owner awaits `result`, or cancels it to take the item back."""
-
-    key: Key
-    item: Item
-    result: "asyncio.Future[Result]"
-    order: tuple[bool, int]  # (not urgent, number): the smallest goes first
-    arrived_at: float  # seconds of the batcher's clock, as all that follow
-    expires_at: float
-    started_at: float | None = None
-    finished_at: float | None = None
-
-    def is_wanted(self, now: float) -> bool:
-        if self.expires_at <= now:
-            self.fail(Expired())
-        return not self.result.done()
-
-    def fail(self, error: Exception) -> None:
-        if not self.result.done():
-            self.result.set_exception(error)
-
-
-class Batcher(Generic[Key, Item, Result]):
-    """Runs `run(key, items)` on whatever waits, whenever it is free; each item gets its own result.
+class Batcher(Generic[Key, Item, Prepared, Result]):
+    """Runs batches of whatever waits, whenever it is free; each item gets its own result.
 
     One batch runs at a time, and all its items have one key: that of the item next in line, urgent before
     others, then by arrival. So no key starves, and an urgent item waits behind at most one batch. Nothing
-    waits for a batch to fill, unless `max_wait_s` says how long the oldest item may. Of a batch that fails,
-    both halves are run again, down to the item that cannot be run: it alone gets the exception. `is_fatal`
-    tells the failures after which that is useless.
+    waits for a batch to fill, unless `max_wait_s` says how long the oldest item of a key may; urgent ones
+    never do. Of a batch that fails, both halves are run again, down to the item that cannot be run: it alone
+    gets the exception. `is_fatal` tells the failures after which that is useless.
 
-    run: the results, one for each item, in order.
+    run: of a key, items, and what `prepare` made of them or None: the results, one for each item, in order.
+    prepare: called while a batch runs, for the next one once that is full. Its items stay in line until the
+        model is free; when others are taken then, what was prepared is not used.
     max_batch: largest batch of a key.
+    max_waiting: items of one key that may wait.
     """
 
     def __init__(
         self,
-        run: Callable[[Key, Sequence[Item]], Awaitable[Sequence[Result]]],
+        run: Callable[[Key, Sequence[Item], Prepared | None], Awaitable[Sequence[Result]]],
         *,
+        prepare: Callable[[Key, Sequence[Item]], Awaitable[Prepared]] | None = None,
         max_batch: Callable[[Key], int],
         max_waiting: int,
         max_wait_s: float = 0.0,
         is_fatal: Callable[[Exception], bool] = lambda error: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._run, self._max_batch, self._max_waiting = run, max_batch, max_waiting
-        self._max_wait_s, self._is_fatal, self._clock = max_wait_s, is_fatal, clock
-        self._lanes: dict[tuple[Key, bool], OrderedDict[Ticket[Key, Item, Result], None]] = {}
-        self._numbers = itertools.count()
+        self._run, self._prepare, self._max_batch, self._max_waiting = run, prepare, max_batch, max_waiting
+        self._max_wait_s, self._is_fatal = max_wait_s, is_fatal
+        self._clock = clock
+        self.line: Line[Key, Item, Result] = Line(clock)
+        self._running: Sequence[Ticket[Key, Item, Result]] = ()
+        self._ahead: tuple[Sequence[Ticket[Key, Item, Result]], asyncio.Future[Prepared]] | None = None
         self._arrival = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
         self._is_closed = False
@@ -95,30 +76,14 @@ class Batcher(Generic[Key, Item, Result]):
             raise self._failure
         if self._is_closed:
             raise Closed
-        if self.waiting() + len(items) > self._max_waiting:
+        if self.line.waiting(key.__eq__) + len(items) > self._max_waiting:
             raise QueueFull
-        lane = self._lanes.setdefault((key, urgent), OrderedDict())
-        loop, now = asyncio.get_running_loop(), self._clock()
-        tickets = [
-            Ticket(key, item, loop.create_future(), (not urgent, next(self._numbers)), now, expires_at)
-            for item in items
-        ]
-        for ticket in tickets:
-            lane[ticket] = None
-            ticket.result.add_done_callback(partial(_forget, lane, ticket))
+        tickets = self.line.join(key, items, expires_at=expires_at, urgent=urgent)
         self._arrival.set()
         if self._worker is None and tickets:
-            self._worker = loop.create_task(self._work())
+            self._worker = asyncio.get_running_loop().create_task(self._work())
+        self._look_ahead()
         return tickets
-
-    def waiting(self, belongs: Callable[[Key], bool] = lambda key: True) -> int:
-        """Items not yet in a batch."""
-        return sum(len(lane) for (key, _), lane in self._lanes.items() if belongs(key))
-
-    def oldest_age_s(self, belongs: Callable[[Key], bool] = lambda key: True) -> float:
-        """How long the oldest waiting item has waited; 0 when none does."""
-        heads = [next(iter(lane)) for (key, _), lane in self._lanes.items() if lane and belongs(key)]
-        return max((self._clock() - ticket.arrived_at for ticket in heads), default=0.0)
 
     async def drain(self) -> None:
         """Takes nothing more and returns when everything taken has its result."""
@@ -128,33 +93,35 @@ class Batcher(Generic[Key, Item, Result]):
             await self._worker
 
     def abandon(self, error: Exception) -> None:
-        """Everything that waits, and all that comes, gets `error` for its result; what runs goes on."""
+        """Everything that waits or runs, and all that comes, gets `error` for its result."""
         self._failure = error
-        for lane in self._lanes.values():
-            for ticket in lane:
-                ticket.fail(error)
+        for ticket in itertools.chain(self._running, self.line):
+            ticket.fail(error)
 
     async def _work(self) -> None:
-        while (head := self._head()) is not None:
-            left_s = self._time_to_fill_s(head.key)
-            if left_s > CLOCK_TICK_S:
+        while (choice := self._next()) is not None:
+            key, left_s = choice
+            if left_s > 0:
                 await self._next_arrival(left_s)
-            elif batch := self._take(head.key):
-                await self._run_batch(batch)
-        self._worker = None
+            elif batch := self.line.take(key, self._max_batch(key)):
+                self._running = batch
+                prepared = self._prepared(batch)
+                self._look_ahead()
+                await self._run_batch(batch, prepared)
+                self._running = ()
+        self._worker = self._ahead = None
 
-    def _head(self) -> Ticket[Key, Item, Result] | None:
-        now = self._clock()
-        for lane in self._lanes.values():
-            while lane and not next(iter(lane)).is_wanted(now):
-                lane.popitem(last=False)
-        self._lanes = {name: lane for name, lane in self._lanes.items() if lane}
-        return min((next(iter(lane)) for lane in self._lanes.values()), key=lambda t: t.order, default=None)
+    def _next(self) -> tuple[Key, float] | None:
+        """The key that is run next, and for how long its items may still wait for others."""
+        waits = [(head.key, self._time_to_fill_s(head)) for head in self.line.heads()]
+        return min(waits, key=lambda wait: wait[1], default=None)  # of equals the first in line
 
-    def _time_to_fill_s(self, key: Key) -> float:
-        if self._is_closed or self.waiting(key.__eq__) >= self._max_batch(key):
+    def _time_to_fill_s(self, head: Ticket[Key, Item, Result]) -> float:
+        belongs = head.key.__eq__
+        if head.is_urgent or self._is_closed or self.line.waiting(belongs) >= self._max_batch(head.key):
             return 0.0
-        return self._max_wait_s - self.oldest_age_s(key.__eq__)
+        left_s = self._max_wait_s - self.line.oldest_age_s(belongs)
+        return left_s if left_s > CLOCK_TICK_S else 0.0
 
     async def _next_arrival(self, timeout_s: float) -> None:
         self._arrival.clear()
@@ -163,27 +130,38 @@ class Batcher(Generic[Key, Item, Result]):
         except TimeoutError:
             return
 
-    def _line(self, key: Key) -> Iterator[Ticket[Key, Item, Result]]:
-        for urgent in (True, False):
-            lane = self._lanes.get((key, urgent))
-            while lane:
-                yield lane.popitem(last=False)[0]
+    def _look_ahead(self) -> None:
+        """While a batch runs, begins to prepare the next one as soon as it is full."""
+        if self._prepare is None or not self._running:
+            return
+        if self._ahead is not None and all(ticket.waits for ticket in self._ahead[0]):
+            return
+        choice = self._next()
+        if choice is None:
+            return
+        key, size = choice[0], self._max_batch(choice[0])
+        batch = self.line.first(key, size)
+        if len(batch) == size:
+            preparing = asyncio.ensure_future(self._prepare(key, [ticket.item for ticket in batch]))
+            preparing.add_done_callback(
+                lambda done: done.cancelled() or done.exception()
+            )  # may not be asked for
+            self._ahead = batch, preparing
 
-    def _take(self, key: Key) -> list[Ticket[Key, Item, Result]]:
-        """The next batch of a key, without those that were taken back or came too late."""
-        now, size = self._clock(), self._max_batch(key)
-        batch: list[Ticket[Key, Item, Result]] = []
-        for ticket in self._line(key):
-            if ticket.is_wanted(now):
-                ticket.started_at = now
-                batch.append(ticket)
-            if len(batch) == size:
-                break
-        return batch
+    def _prepared(self, batch: Sequence[Ticket[Key, Item, Result]]) -> Prepared | None:
+        """What was made of this very batch, if it is ready; the model waits for nothing."""
+        if self._ahead is None or self._ahead[0] != batch:
+            return None
+        (_, preparing), self._ahead = self._ahead, None
+        # When it failed, `run` meets the cause again, and then it is known whose it is.
+        is_ready = preparing.done() and not preparing.cancelled() and preparing.exception() is None
+        return preparing.result() if is_ready else None
 
-    async def _run_batch(self, batch: Sequence[Ticket[Key, Item, Result]]) -> None:
+    async def _run_batch(
+        self, batch: Sequence[Ticket[Key, Item, Result]], prepared: Prepared | None = None
+    ) -> None:
         try:
-            results = await self._run(batch[0].key, [ticket.item for ticket in batch])
+            results = await self._run(batch[0].key, [ticket.item for ticket in batch], prepared)
             pairs = list(zip(batch, results, strict=True))
         except Exception as error:  # noqa: BLE001  # what `run` raises belongs to the submitters
             await self._halve(batch, error)
@@ -204,10 +182,3 @@ class Batcher(Generic[Key, Item, Result]):
             wanted = [ticket for ticket in half if not ticket.result.done()]
             if wanted:
                 await self._run_batch(wanted)
-
-
-def _forget(
-    lane: OrderedDict[Ticket[Key, Item, Result], None], ticket: Ticket[Key, Item, Result], *_: object
-) -> None:
-    """Takes a ticket whose result is settled, most likely cancelled, out of its lane."""
-    lane.pop(ticket, None)

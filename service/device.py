@@ -1,18 +1,19 @@
-"""A batch on the device: stacked, run on the model thread, timed and counted."""
+"""Batches on the device: stacked, run on the model thread, timed and counted."""
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from service.admission import Admission
+from service.device_errors import Failure, OutOfMemory, failure_of
 from service.lifecycle import DeviceFailed
 from service.metrics import Metrics
-from service.model_thread import ModelThread
-from service.models import Models
+from service.models import Served
+from service.threads import Threads
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +26,33 @@ class Kind(NamedTuple):
 
 
 class Key(NamedTuple):
-    """What the items of one batch have in common."""
+    """What the items of one batch have in common. A model that is swapped has other keys than before."""
 
-    kind: Kind
+    served: Served
     shape: tuple[int, ...]
+    flip_test: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        return Kind(self.served.name, self.flip_test)
+
+
+class Buckets:
+    """The largest batch of each kind. It steps down when the memory is too small for it, and stays there."""
+
+    def __init__(self, largest: Callable[[Hashable], int]) -> None:
+        self._largest = largest
+        self._known: dict[Hashable, int] = {}
+
+    def __call__(self, kind: Hashable) -> int:
+        if kind not in self._known:
+            self._known[kind] = self._largest(kind)
+        return self._known[kind]
+
+    def step_down(self, kind: Hashable, failed: int) -> int:
+        """The new bucket after a batch of `failed` items found no memory."""
+        self._known[kind] = max(1, min(self(kind), failed // 2))
+        return self._known[kind]
 
 
 class Device:
@@ -36,52 +60,82 @@ class Device:
 
     def __init__(
         self,
-        thread: ModelThread,
-        models: Models,
+        thread: Threads,
+        staging: Threads,
+        buckets: Buckets,
         *,
         admission: Admission,
         metrics: Metrics,
         on_fatal: Callable[[DeviceFailed], None],
     ) -> None:
-        self._thread, self._models = thread, models
+        self._thread, self._staging, self._buckets = thread, staging, buckets
         self._admission, self._metrics, self._on_fatal = admission, metrics, on_fatal
 
-    async def run(self, key: Key, items: Sequence[Tensor]) -> Sequence[Tensor]:
-        """The model's answer for each item, on the CPU. raises: DeviceFailed, whatever the model raises."""
-        name = key.kind.model
+    async def prepare(self, key: Key, items: Sequence[Tensor]) -> Tensor:
+        """The batch of these items, on the device."""
+        return await self._staging.run(_stage, key, items)
+
+    async def run(self, key: Key, items: Sequence[Tensor], prepared: Tensor | None) -> Sequence[Tensor]:
+        """The model's answer for each item, on the CPU.
+
+        raises: OutOfMemory, DeviceFailed, whatever the model raises.
+        """
         begun = time.monotonic()
         try:
-            answers = await self._thread.run(self._call, key.kind, items)
+            with self._admission.running(key.kind, len(items)):
+                answers = await self._thread.run(_call, key, items, prepared)
         except Exception as error:
-            self._metrics.model_calls.labels(name, "error").inc()
-            if not is_fatal(error):
+            self._metrics.model_calls(key.kind.model, "error").inc()
+            failure = failure_of(error)
+            if failure is Failure.ITEM:
                 raise
-            self._metrics.device_errors.labels("fatal").inc()
-            logger.exception("the device failed")
-            failure = DeviceFailed(
-                "the device failed; the service must be started anew; use another instance"
-            )
-            self._on_fatal(failure)
-            raise failure from error
-        seconds = time.monotonic() - begun
-        self._admission.observe(key.kind, len(items), seconds)
-        self._metrics.model_calls.labels(name, "ok").inc()
-        self._metrics.batch_items.labels(name).observe(len(items))
-        self._metrics.batch_padding.labels(name).observe(0.0)
-        self._metrics.batch_duration.labels(name).observe(seconds)
+            self._metrics.device_errors(failure).inc()
+            if failure is Failure.OUT_OF_MEMORY:
+                raise self._out_of_memory(key, len(items)) from error
+            raise self._lost(error) from error
+        self._count(key.kind.model, len(items), time.monotonic() - begun)
         return answers
 
-    def _call(self, kind: Kind, items: Sequence[Tensor]) -> Sequence[Tensor]:
-        model = self._models[kind.model].model
-        batch = torch.stack(list(items))
-        answers: Tensor = model.run(batch, True) if kind.flip_test else model.run(batch)
-        return answers.unbind(0)
+    def _out_of_memory(self, key: Key, count: int) -> OutOfMemory:
+        bucket = self._buckets.step_down(key.kind, count)
+        logger.warning("no memory for a batch of %d of %s; now at most %d", count, key.kind.model, bucket)
+        return OutOfMemory("the device has no memory left for this picture; try later or another instance")
+
+    def _lost(self, error: Exception) -> DeviceFailed:
+        logger.error("the device failed", exc_info=error)
+        lost = DeviceFailed("the device failed; the service is started anew; use another instance")
+        self._on_fatal(lost)
+        return lost
+
+    def _count(self, model: str, items: int, seconds: float) -> None:
+        self._metrics.model_calls(model, "ok").inc()
+        self._metrics.batch_items(model).observe(items)
+        self._metrics.batch_padding(model).observe(0.0)
+        self._metrics.batch_duration(model).observe(seconds)
 
 
-def is_fatal(error: BaseException) -> bool:
-    """Whether the device is lost: CUDA reports every later call as failed too. Out of memory is not that."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return False
-    return type(error).__name__ == "AcceleratorError" or (
-        isinstance(error, RuntimeError) and "CUDA error" in str(error)
-    )
+def _stage(key: Key, items: Sequence[Tensor]) -> Tensor:
+    """Stacked, and moved by a stream of its own while the model's computes.
+
+    The stream's memory may be given to the next batch only when the model has read it: every `run` of a model
+    ends with its answers on the CPU, and the batch is held until then.
+    """
+    batch = torch.stack(list(items))
+    if not key.served.device.startswith("cuda"):
+        return batch
+    stream = torch.cuda.Stream(key.served.device)  # type: ignore[no-untyped-call]
+    with torch.cuda.stream(stream):
+        moved = batch.pin_memory().to(key.served.device, non_blocking=True)
+    stream.synchronize()
+    return moved
+
+
+def _call(key: Key, items: Sequence[Tensor], prepared: Tensor | None) -> Sequence[Tensor]:
+    model = key.served.model
+    batch = torch.stack(list(items)) if prepared is None else prepared
+    try:
+        answers: Tensor = model.run(batch, True) if key.flip_test else model.run(batch)
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()  # what is left in pieces may make room for half as many
+        raise
+    return answers.unbind(0)

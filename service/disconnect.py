@@ -18,20 +18,29 @@ async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     receive: of an ASGI request whose body has been read, so that the next message can only be the disconnect.
     raises:  ClientGone, and whatever `work` raises.
     """
-    working = asyncio.ensure_future(work)
-    listening = asyncio.ensure_future(_gone(receive))
+    task = asyncio.current_task()
+    assert task is not None
+    others = task.cancelling()
+    is_gone = False
+
+    def on_gone(listening: "asyncio.Task[None]") -> None:
+        nonlocal is_gone
+        if not listening.cancelled():
+            is_gone = True
+            task.cancel()
+
+    listening = asyncio.get_running_loop().create_task(_gone(receive))
+    listening.add_done_callback(on_gone)
     try:
-        await asyncio.wait((working, listening), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        raise ClientGone
+        return await work
+    except asyncio.CancelledError:
+        # As asyncio.timeout does: somebody else may have cancelled us at the same time, and goes first.
+        if is_gone and task.uncancel() <= others:
+            raise ClientGone from None
+        raise
     finally:
+        listening.remove_done_callback(on_gone)
         listening.cancel()
-        if not working.done():
-            working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
-        elif not working.cancelled():
-            working.exception()  # seen, also when we are cancelled at the moment in which it is raised
 
 
 async def _gone(receive: Receive) -> None:

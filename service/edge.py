@@ -2,10 +2,13 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.access import PROTECTED, ApiKeys
@@ -20,12 +23,19 @@ logger = logging.getLogger(__name__)
 QUIET = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds, and logged as debug
 REFUSALS = (429, 503)
 
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+
 
 @dataclass
 class Edge:
-    """ASGI middleware around the whole application."""
+    """ASGI middleware around the whole application.
+
+    pictures: what `POST` to these paths is answered by, past the routing and middleware of `app`, which cost
+        as much as all that the service does with a small picture.
+    """
 
     app: ASGIApp
+    pictures: Mapping[str, Endpoint]
     metrics: Metrics
     lifecycle: Lifecycle
     keys: ApiKeys | None
@@ -52,10 +62,15 @@ class Edge:
         try:
             if self.keys is not None and exchange.route in PROTECTED:
                 self.keys.check(headers)
-            await self.app(scope, receive, answer)
+            endpoint = self.pictures.get(scope["path"]) if scope["method"] == "POST" else None
+            if endpoint is None:
+                await self.app(scope, receive, answer)
+            else:
+                response = await endpoint(Request(scope, receive))
+                await response(scope, receive, answer)
         except ClientGone:
             answer.status = CLIENT_GONE
-            self.metrics.cancelled.labels(exchange.stage).inc()
+            self.metrics.cancelled(exchange.stage).inc()
         except Exception as error:
             if answer.status:
                 raise  # too late for another answer: the server closes the connection
@@ -64,16 +79,16 @@ class Edge:
 
     def _count(self, problem: Problem, exchange: Exchange) -> None:
         if problem.kind.status in REFUSALS:
-            self.metrics.refused.labels(exchange.route, problem.slug).inc()
+            self.metrics.refused(exchange.route, problem.slug).inc()
         if problem.slug == "deadline-exceeded":
-            self.metrics.deadline_exceeded.labels(exchange.stage).inc()
+            self.metrics.deadline_exceeded(exchange.stage).inc()
 
     def _record(self, exchange: Exchange, status: str) -> None:
         total_s = self.clock() - exchange.arrived_at
-        self.metrics.requests.labels(exchange.route, status).inc()
-        self.metrics.request_duration.labels(exchange.route).observe(total_s)
+        self.metrics.requests(exchange.route, status).inc()
+        self.metrics.request_duration(exchange.route).observe(total_s)
         for stage, seconds in exchange.stages.items():
-            self.metrics.stage_duration.labels(exchange.model or NO_MODEL, stage).observe(seconds)
+            self.metrics.stage_duration(exchange.model or NO_MODEL, stage).observe(seconds)
         level = logging.DEBUG if exchange.route in QUIET else logging.INFO
         if logger.isEnabledFor(level):
             logger.log(level, "request", extra=_fields(exchange, status, total_s))

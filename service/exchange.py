@@ -1,9 +1,9 @@
 """One request from arrival to answer: who it is, and where its time went."""
 
+import random
 import re
 import secrets
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +26,7 @@ ROUTES = (
     "/openapi.json",
     "/docs",
     "/problems/{slug}",
+    "/admin/reload",
 )
 OTHER = "other"
 
@@ -75,7 +76,7 @@ class Exchange:
 def begin(path: str, headers: Mapping[str, str], clock: Callable[[], float] = time.monotonic) -> Exchange:
     """The exchange of a request that has just arrived."""
     given = headers.get("x-request-id", "")
-    request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    request_id = given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
     trace_id, traceparent = _trace(headers.get("traceparent", ""))
     return Exchange(request_id, route_of(path), trace_id, traceparent, clock(), clock)
 

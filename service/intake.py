@@ -66,7 +66,9 @@ class Intake:
             exchange.is_body_read = True
             if len(body) <= PARSED_HERE_BYTES:
                 return parse_body(content_type, body, max_image_bytes)
-            return await self.decoding.run(parse_body, content_type, body, max_image_bytes)
+            return await self.decoding.run(
+                parse_body, content_type, body, max_image_bytes, kind="body", size=len(body)
+            )
 
 
 def _declared_bytes(request: Request) -> int | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 
 
@@ -35,8 +35,9 @@ class Lifecycle:
         self.reason = "the models are being loaded"
         self.is_alive = True
         self.is_closed = False  # no work is taken any more
-        self.stop = asyncio.Event()  # the process shall end: all is answered, or the models cannot be loaded
+        self.stop = asyncio.Event()  # the process shall end: all is answered, or nothing can be
         self.started = asyncio.Event()  # the models are loaded and warm
+        self._failed = asyncio.Event()
         self._accepted = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -49,6 +50,15 @@ class Lifecycle:
     def fail(self, reason: str) -> None:
         """The process cannot make progress any more: not live until it is started anew."""
         self.state, self.reason, self.is_alive = State.FAILED, reason, False
+        self._failed.set()
+
+    async def end_when_failed(self, patience_s: float) -> None:
+        """Waits for a failure, then for the last answers, but no longer than that; then the process ends."""
+        await self._failed.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                await self._idle.wait()
+        self.stop.set()
 
     def fail_to_start(self, reason: str) -> None:
         """The models cannot be loaded. The process ends, since waiting would not help."""

@@ -12,12 +12,14 @@ from hrformer.engine.device import choose_device, choose_precision
 from hrformer.engine.letterbox import Canvas
 from hrformer.engine.predictor import load_engine
 from hrformer.engine.results import Person
-from hrformer.geometry.palettes import Palette, palette_of
+from hrformer.geometry.palettes import Palette
 from hrformer.geometry.skeletons import JOINTS, LIMBS
 from hrformer.images.decode import Picture
-from hrformer.modeling.config import PoseHeadConfig, SegmentationHeadConfig
+from hrformer.modeling.config import PoseHeadConfig
 from service.problems import Problem
 from service.settings import Settings, SettingsError
+
+TASKS = ("pose", "segmentation")  # that a route answers
 
 TASKS = ("pose", "segmentation")  # that a route answers
 
@@ -53,12 +55,13 @@ class SegmentationModel(Protocol):
 Model: TypeAlias = PoseModel | SegmentationModel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Served:
-    """A model as it is served."""
+    """A model as it is served. Loaded anew it is another one, even with the same weights."""
 
     model: Any  # PoseModel or SegmentationModel, by the entry's task
     precision: str  # that it runs in
+    device: str = "cpu"  # cpu, cuda, cuda:1…
 
     @property
     def entry(self) -> Entry:
@@ -81,13 +84,11 @@ class Served:
     @property
     def palette(self) -> Palette:
         """Names and colours of the classes of a segmentation model."""
-        head = self.entry.config.head
-        assert isinstance(head, SegmentationHeadConfig)
-        return palette_of(self.entry.labels, head.classes)
+        return self.entry.palette
 
 
 class Models:
-    """The models served. Filled once, when they are loaded and warm."""
+    """The models served: filled when they are loaded and warm, and again when they are swapped."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, Served] = {}
@@ -95,7 +96,7 @@ class Models:
 
     def fill(self, served: Iterable[Served], defaults: Iterable[str] = ()) -> None:
         """defaults: names; a task without one takes its first model."""
-        self._by_name = {one.name: one for one in served}
+        self._by_name, self._defaults = {one.name: one for one in served}, {}
         named = [self._by_name[name] for name in defaults if name in self._by_name]
         for one in [*reversed(self._by_name.values()), *named]:
             self._defaults[one.entry.task] = one.name
@@ -156,6 +157,8 @@ def load_models(settings: Settings) -> tuple[list[Served], list[str]]:
 
 
 def _load(entry: Entry, settings: Settings) -> Served:
+    if entry.task not in TASKS:
+        raise SettingsError(f"models: {entry.name} is for {entry.task}; the service does {', '.join(TASKS)}")
     head = entry.config.head
     if entry.task not in TASKS:
         raise SettingsError(
@@ -165,9 +168,10 @@ def _load(entry: Entry, settings: Settings) -> Served:
         raise SettingsError(
             f"models: {entry.name} has {head.joints} joints; the service answers COCO's {len(JOINTS)}"
         )
+    device = choose_device(settings.device)
     model = load_engine(entry, device=settings.device, precision=settings.precision)
-    dtype = choose_precision(settings.precision, choose_device(settings.device))
-    return Served(model, str(dtype).removeprefix("torch."))
+    dtype = choose_precision(settings.precision, device)
+    return Served(model, str(dtype).removeprefix("torch."), str(device))
 
 
 def _has_task(entries: Iterable[Entry], task: str) -> bool:

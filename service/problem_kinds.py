@@ -89,6 +89,13 @@ KINDS: dict[str, Kind] = {
         "The bytes of the request came too slowly, or stopped coming.",
         "Send the request again over a better connection, or a smaller picture.",
     ),
+    "not-reloaded": Kind(
+        409,
+        "The models were not swapped",
+        "The new models cannot be loaded, or do not answer the canary picture as they should. Those that "
+        "served go on.",
+        "The log says why. Mend the manifest or the weights, and ask again.",
+    ),
     "body-too-large": Kind(
         413,
         "The body is too large",
@@ -176,7 +183,7 @@ KINDS: dict[str, Kind] = {
     "device-failed": Kind(
         503,
         "The service cannot compute",
-        "The device failed, a model call hangs, or the models could not be loaded.",
+        "The device failed or has no memory left, a call hangs, or the models could not be loaded.",
         "Send the request to another instance, or again after `Retry-After` seconds.",
     ),
     "deadline-exceeded": Kind(

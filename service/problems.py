@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from hrformer.images import errors as images
-from service import admission, batcher, deadline, lifecycle
+from service import admission, batcher, deadline, device_errors, lifecycle
 from service.problem_kinds import KINDS
 
 MEDIA_TYPE = "application/problem+json"
@@ -48,6 +48,7 @@ SLUGS: dict[type[Exception], str] = {
     lifecycle.NotReady: "not-ready",
     lifecycle.Draining: "draining",
     lifecycle.DeviceFailed: "device-failed",
+    device_errors.OutOfMemory: "device-failed",
 }
 
 # These carry no message.

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType
@@ -12,25 +13,29 @@ from typing import cast
 
 import uvicorn
 
-from service.app import Parts, create_app
+from service.app import create_app
 from service.lifecycle import State
 from service.logs import set_up_logging
 from service.models import Model
+from service.parts import Parts
+from service.reload import Reloader, ReloadFailed
 from service.settings import Settings
 
 KEEP_ALIVE_S = 30  # an idle connection is kept for so long
 LAST_WORDS_S = 0.3  # between the end of listening and the end of the last connections
-LAST_CALL_S = 1.0  # for the model's thread to end; nobody waits for its call any more
+LAST_CALL_S = 1.0  # for all threads to end; nobody waits for their calls any more
 SLOW_READERS_S = 30  # clients may take so long to read the last answers after everything is answered
+LAST_READERS_S = 1  # after a failure, when a new process is worth more than their patience
 OK, FAILED, INTERRUPTED = 0, 1, 130
 
 
 class DrainingServer(uvicorn.Server):
     """uvicorn stops listening at a signal and dies by it; this one drains first and has an exit code."""
 
-    def __init__(self, config: uvicorn.Config, parts: Parts) -> None:
+    def __init__(self, config: uvicorn.Config, parts: Parts, reloader: Reloader) -> None:
         super().__init__(config)
-        self._parts = parts
+        self._parts, self._reloader = parts, reloader
+        self._reloading: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -44,6 +49,8 @@ class DrainingServer(uvicorn.Server):
     async def serve_until_stopped(self) -> int:
         """Serves; returns the exit code."""
         self._loop = asyncio.get_running_loop()
+        if hasattr(signal, "SIGHUP"):
+            self._loop.add_signal_handler(signal.SIGHUP, self._begin_reload)
         stopping = self._loop.create_task(self._stop_when_told())
         try:
             await self.serve()
@@ -60,8 +67,18 @@ class DrainingServer(uvicorn.Server):
             grace_s = self._parts.settings.drain_grace_s if grace_s is None else grace_s
             self._draining = asyncio.get_running_loop().create_task(self._parts.lifecycle.drain(grace_s))
 
+    def _begin_reload(self) -> None:
+        if self._parts.lifecycle.is_ready:
+            self._reloading = asyncio.get_running_loop().create_task(self._reload())
+
+    async def _reload(self) -> None:
+        with suppress(ReloadFailed):  # logged and counted, and nobody waits for an answer
+            await self._reloader.run()
+
     async def _stop_when_told(self) -> None:
         await self._parts.lifecycle.stop.wait()
+        if self._parts.lifecycle.state is State.FAILED:
+            self.config.timeout_graceful_shutdown = LAST_READERS_S
         loop = asyncio.get_running_loop()
         for connection in self._stop_listening() if self.started else []:
             await loop.connect_accepted_socket(self._protocol, connection)
@@ -107,13 +124,16 @@ def serve(settings: Settings, models: Mapping[str, Model] | None = None) -> int:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nothing asks for the client's address
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SLOW_READERS_S,
     )
-    server = DrainingServer(config, app.state.parts)
+    parts: Parts = app.state.parts
+    server = DrainingServer(config, parts, app.state.reloader)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         code = runner.run(server.serve_until_stopped())
-    if not app.state.parts.thread.has_ended(LAST_CALL_S):
+    until = time.monotonic() + LAST_CALL_S
+    if not all(threads.has_ended(until - time.monotonic()) for threads in parts.threads):
         # A call that hangs or loads cannot be ended, and the process aborts if it ends under such a thread.
         logging.shutdown()
         os._exit(code)

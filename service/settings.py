@@ -21,6 +21,7 @@ PREFIX = "HRFORMER_"
 MIB = 1024 * 1024
 MAX_TIMEOUT_MS = 600_000
 MAX_BOXES = 64
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 # Read by the tests, not by the service.
 OTHER_VARIABLES = {"HRFORMER_REFERENCE"}
@@ -28,10 +29,6 @@ OTHER_VARIABLES = {"HRFORMER_REFERENCE"}
 
 class SettingsError(ValueError):
     """A setting has a name or value that it cannot have."""
-
-
-def _cores(share: float) -> int:
-    return max(1, min(8, round((os.cpu_count() or 1) * share)))
 
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -78,34 +75,54 @@ class Settings(BaseSettings):
         256, ge=1, le=100_000, description="requests answered at once; more are refused"
     )
     max_waiting_items: int = Field(
-        1024, ge=MAX_BOXES, le=1_000_000, description="crops and pictures not yet computed; more are refused"
+        1024,
+        ge=MAX_BOXES,
+        le=1_000_000,
+        description="crops or pictures of one model not yet computed; more are refused",
     )
     max_waiting_bytes: int = Field(
-        512 * MIB, ge=MIB, description="memory for bodies and pictures of all requests; more are refused"
+        512 * MIB,
+        ge=MIB,
+        description="memory for bodies, pictures and crops of all requests; more are refused",
     )
     max_pose_batch: int = Field(16, ge=1, le=1024, description="crops run together")
     max_segment_batch: int = Field(4, ge=1, le=256, description="pictures run together")
     max_wait_ms: float = Field(
         0.0, ge=0, le=1000, description="how long work may wait for more when the model is free"
     )
-    decode_threads: int = Field(
-        default_factory=lambda: _cores(1),
+    decode_threads: int | None = Field(
+        None,
         ge=1,
         le=256,
-        description="threads that decode; by default one for each core, up to 8",
+        description="threads that decode; none: a quarter of the cores beside a model on the CPU, three "
+        "quarters beside a GPU",
     )
-    encode_threads: int = Field(
-        default_factory=lambda: _cores(1),
-        ge=1,
-        le=256,
-        description="threads that encode; by default one for each core, up to 8",
+    encode_threads: int | None = Field(
+        None, ge=1, le=256, description="threads that encode; none: as many as for decoding"
     )
 
     drain_grace_s: float = Field(
         2.0, ge=0, le=600, description="seconds after SIGTERM in which work is still taken"
     )
     hang_after_s: float = Field(
-        60.0, gt=0, le=3600, description="seconds after which a model call counts as hung"
+        60.0,
+        gt=0,
+        le=3600,
+        description="seconds after which a call of a model, decoder or encoder is hung, and the process ends",
+    )
+
+    admin_routes: bool = Field(
+        False, description="POST /admin/reload; on other hosts than this one only with api_keys_file"
+    )
+    canary_picture: Path | None = Field(
+        None, description="picture that models loaded anew must answer; none: waves and noise"
+    )
+    reload_agreement: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="least share of canary_picture's joints or pixels on which other weights agree with "
+        "those they replace; counts only with canary_picture",
     )
 
     @field_validator("models", "formats", mode="before")
@@ -137,6 +154,10 @@ class Settings(BaseSettings):
         if self.max_wait_ms >= self.timeout_ms:
             raise ValueError(
                 "max_wait_ms is not below timeout_ms, so that every request would miss its deadline"
+            )
+        if self.admin_routes and self.api_keys_file is None and self.host not in LOOPBACK:
+            raise ValueError(
+                f"admin_routes on {self.host} needs api_keys_file, or anybody could swap the models"
             )
         return self
 

@@ -55,7 +55,7 @@ def _kind(field: FieldInfo) -> str:
     if get_origin(field.annotation) is Literal:
         return ", ".join(get_args(field.annotation))
     options = [kind for kind in get_args(field.annotation) or (field.annotation,) if kind is not type(None)]
-    names = {int: "integer", float: "number", Path: "path", str: "text"}
+    names = {bool: "true or false", int: "integer", float: "number", Path: "path", str: "text"}
     return names[options[0]] + _range(field)
 
 
@@ -78,9 +78,7 @@ def _range(field: FieldInfo) -> str:
 
 
 def _shown(field: FieldInfo) -> str:
-    if field.default_factory is not None:
-        return "by cores"
     value = field.default
     if value in (None, ()):
         return "none"
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    return ",".join(value) if isinstance(value, tuple) else str(value).lower()

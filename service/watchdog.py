@@ -1,4 +1,4 @@
-"""Notices a model call that hangs."""
+"""Notices a call that hangs."""
 
 import asyncio
 from collections.abc import Callable

@@ -30,7 +30,7 @@ _HEADERS = (
     ),
     ("X-Priority", {"type": "string", "enum": ["high", "normal"]}, "high goes first"),
 )
-_STATUSES = sorted({kind.status for kind in KINDS.values()} - {405})
+_STATUSES = sorted({kind.status for kind in KINDS.values()} - {405, 409})
 
 
 def operation(

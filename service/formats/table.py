@@ -28,11 +28,12 @@ class Format(Generic[Result]):
     media_type: str
     encode: Callable[[Result], bytes]
     needs_pixels: bool = False
+    is_light: bool = False  # a few items are written in less time than a thread is woken
 
 
 # The first is the route's own form; of those with one media type, the first is what `Accept` gets.
 POSE_FORMATS: dict[str, Format[PoseResult]] = {
-    "json": Format(JSON, pose_json),
+    "json": Format(JSON, pose_json, is_light=True),
     "overlay": Format(PNG, pose_overlay, needs_pixels=True),
     "png": Format(PNG, pose_overlay, needs_pixels=True),
     "npz": Format(NPZ, pose_npz),

@@ -12,8 +12,9 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from service.app import Parts, create_app
+from service.app import create_app
 from service.models import Model
+from service.parts import Parts
 from service.settings import Settings
 from tests.service.echo_models import EchoPose, EchoSegmentation
 

@@ -1,17 +1,39 @@
 """Admission: expected waits, bounds, deadlines."""
 
+from collections.abc import Hashable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.admission import Admission, BatchTime, Bounds, DeadlineTooNear, Overloaded
+from service.admission import Admission, Bounds, DeadlineTooNear, Overloaded, Work
 from service.deadline import Deadline
+from service.estimates import Line
 
 FAR = Deadline(1e9, 600_000, clock=lambda: 0.0)
+Queued = list[tuple[Hashable, bool, int]]
 
 
-def admission(*, busy_s: float = 0.0, requests: int = 10, items: int = 100, bytes_: int = 1000) -> Admission:
-    return Admission(Bounds(requests, items, bytes_), max_batch=lambda kind: 4, busy_for_s=lambda: busy_s)
+class Clock:
+    """Shows what it was set to."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def admission(
+    queued: Queued | None = None,
+    *,
+    requests: int = 10,
+    items: int = 100,
+    bytes_: int = 1000,
+    clock: Clock = Clock(),
+) -> Admission:
+    waiting = queued or []
+    return Admission(Bounds(requests, items, bytes_), lambda kind: 4, lambda: waiting, clock)
 
 
 def within(seconds: float) -> Deadline:
@@ -24,16 +46,16 @@ def within(seconds: float) -> Deadline:
     sizes=st.lists(st.integers(1, 32), min_size=2, max_size=30),
 )
 def test_the_fit_finds_the_line_that_batches_lie_on(each: float, start: float, sizes: list[int]) -> None:
-    time = BatchTime()
+    time = Line()
     for n in sizes:
         time.observe(n, each * n + start)
     if len(set(sizes)) > 1:
         assert time.line() == (pytest.approx(each, abs=1e-4), pytest.approx(start, abs=1e-3))
-    assert time.predict(sizes[0], max_batch=32) == pytest.approx(each * sizes[0] + start, rel=1e-2)
+    assert time.predict(sizes[0]) == pytest.approx(each * sizes[0] + start, rel=1e-2)
 
 
 def test_the_fit_follows_a_machine_that_slows_down() -> None:
-    time = BatchTime()
+    time = Line()
     for seconds_each in [0.1] * 50 + [0.3] * 100:
         for n in (1, 4):
             time.observe(n, seconds_each * n)
@@ -41,64 +63,104 @@ def test_the_fit_follows_a_machine_that_slows_down() -> None:
 
 
 def test_nothing_is_known_before_the_first_batch() -> None:
-    assert admission().wait_s("pose", 64) == 0.0
+    assert admission().wait_s(Work("pose", 64)) == 0.0
 
 
-def test_the_wait_counts_every_batch_ahead_of_every_kind() -> None:
-    subject = admission()
+def test_the_wait_counts_what_is_coming_and_what_is_queued_of_every_kind() -> None:
+    subject = admission([("pose", False, 2), ("mask", True, 2)])
     for n in (1, 2, 4):
         subject.observe("pose", n, 0.1 * n + 0.5)
         subject.observe("mask", n, 1.0 * n)
-    with subject.work("pose", 6, FAR, urgent=False), subject.work("mask", 2, FAR, urgent=False):
+    with subject.places(Work("pose", 4), FAR):
         # 7 crops in two batches, and two masks.
-        assert subject.wait_s("pose", 1) == pytest.approx(0.7 + 1.0 + 2.0)
+        assert subject.wait_s(Work("pose", 1)) == pytest.approx(0.7 + 1.0 + 2.0)
+
+
+def test_what_joins_a_batch_that_is_not_full_pays_no_start() -> None:
+    subject = admission([("pose", False, 2)])
+    for n in (1, 2, 4):
+        subject.observe("pose", n, 0.1 * n + 0.5)
+    assert subject.wait_s(Work("pose", 1)) == pytest.approx(0.3 + 0.5)
+    assert subject.wait_s(Work("pose", 3)) == pytest.approx(0.5 + 2 * 0.5)
+
+
+def test_a_picture_is_decoded_while_what_is_ahead_is_computed() -> None:
+    subject = admission([("pose", False, 4)])
+    subject.observe("pose", 1, 1.0)
+    assert subject.wait_s(Work("pose", 1, before_s=3.0, after_s=0.25)) == pytest.approx(5.25)
+    assert subject.wait_s(Work("pose", 1, before_s=7.0, after_s=0.25)) == pytest.approx(8.25)
+
+
+def test_decoding_alone_can_take_too_long() -> None:
+    with pytest.raises(DeadlineTooNear), admission().places(Work("pose", 1, before_s=2.0), within(1.0)):
+        pass
 
 
 def test_what_has_run_of_the_present_batch_is_not_waited_for() -> None:
-    subject = admission(busy_s=0.4)
+    clock = Clock()
+    subject = admission(clock=clock)
     subject.observe("pose", 1, 1.0)
-    with subject.work("pose", 1, FAR, urgent=False):
-        assert subject.wait_s("pose", 1) == pytest.approx(1.6)
+    with subject.running("pose", 2):
+        clock.now_s = 0.4
+        assert subject.wait_s(Work("pose", 1)) == pytest.approx(1.6 + 1.0)
 
 
-def test_a_batch_that_hangs_does_not_shorten_the_wait() -> None:
-    subject = admission(busy_s=1000.0)
+def test_a_batch_that_takes_longer_than_ever_does_not_shorten_the_wait() -> None:
+    clock = Clock()
+    subject = admission([("pose", False, 20)], clock=clock)
     subject.observe("pose", 4, 4.0)
-    with subject.work("pose", 20, FAR, urgent=False):
-        assert subject.wait_s("pose", 1) == pytest.approx(21 - 4)
+    with subject.running("pose", 4):
+        clock.now_s = 1000.0
+        assert subject.wait_s(Work("pose", 1)) == pytest.approx(21.0)
 
 
-def test_an_urgent_request_does_not_wait_for_the_others() -> None:
-    subject = admission()
+def test_a_batch_that_was_run_is_learned_from_and_one_that_failed_is_not() -> None:
+    clock = Clock()
+    subject = admission(clock=clock)
+
+    def fail() -> None:
+        with subject.running("pose", 1):
+            clock.now_s = 50.0
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fail()
+    with subject.running("pose", 2):
+        clock.now_s = 53.0
+    assert subject.wait_s(Work("pose", 2)) == pytest.approx(3.0)
+
+
+def test_an_urgent_request_waits_for_the_batch_that_runs_and_for_urgent_ones() -> None:
+    subject = admission([("pose", False, 50), ("pose", True, 1)])
     subject.observe("pose", 1, 1.0)
-    with subject.work("pose", 50, FAR, urgent=False):
-        assert subject.wait_s("pose", 1, urgent=True) == pytest.approx(1.0)
+    with subject.running("pose", 4):
+        assert subject.wait_s(Work("pose", 1, is_urgent=True)) == pytest.approx(4.0 + 2.0)
 
 
 @pytest.mark.parametrize("count", [1, 60])
 def test_a_request_that_cannot_make_its_deadline_is_refused_at_once(count: int) -> None:
     subject = admission()
     subject.observe("pose", 1, 1.0)
-    with pytest.raises(DeadlineTooNear) as refusal, subject.work("pose", count, within(0.5), urgent=False):
+    with pytest.raises(DeadlineTooNear) as refusal, subject.places(Work("pose", count), within(0.5)):
         pass
-    assert refusal.value.retry_after_s == max(1, min(60, count))
-    assert subject.items.total() == 0
+    assert refusal.value.retry_after_s == min(60, -(-(11 * count - 5) // 10))  # a tenth is kept in hand
+    assert subject.coming.total() == 0
 
 
 def test_a_request_that_can_make_its_deadline_is_taken() -> None:
     subject = admission()
     subject.observe("pose", 1, 1.0)
-    with subject.work("pose", 3, within(3.1), urgent=False):
-        assert subject.items.total() == 3
-    assert subject.items.total() == 0
+    with subject.places(Work("pose", 3), within(3.4)):
+        assert subject.coming.total() == 3
+    assert subject.coming.total() == 0
 
 
-def test_items_are_bounded() -> None:
-    subject = admission(items=10)
-    with subject.work("pose", 8, FAR, urgent=False):
-        with pytest.raises(Overloaded), subject.work("pose", 3, FAR, urgent=False):
+def test_items_of_a_kind_are_bounded() -> None:
+    subject = admission([("pose", False, 5)], items=10)
+    with subject.places(Work("pose", 3), FAR):
+        with pytest.raises(Overloaded), subject.places(Work("pose", 3), FAR):
             pass
-        with subject.work("mask", 2, FAR, urgent=True):
+        with subject.places(Work("pose", 2, is_urgent=True), FAR), subject.places(Work("mask", 10), FAR):
             pass
 
 

@@ -20,11 +20,18 @@ class BadItem(Exception):
 
 @dataclass
 class Model:
-    """Takes 1 s and a tenth for each item; fails when an item starts with `bad`; remembers what it ran."""
+    """Takes 1 s and a tenth for each item; fails when an item starts with `bad`; remembers what it did."""
 
     ran: list[tuple[float, float, str, list[str]]] = field(default_factory=list)  # from, to, key, items
+    given: list[list[str] | None] = field(default_factory=list)  # what each run got prepared
 
-    async def __call__(self, key: str, items: Sequence[str]) -> list[str]:
+    async def prepare(self, key: str, items: Sequence[str]) -> list[str]:
+        await asyncio.sleep(0.5)
+        return list(items)
+
+    async def __call__(self, key: str, items: Sequence[str], prepared: list[str] | None) -> list[str]:
+        assert prepared in (None, list(items))
+        self.given.append(prepared)
         loop = asyncio.get_running_loop()
         begun = loop.time()
         await asyncio.sleep(1 + len(items) / 10)
@@ -34,10 +41,17 @@ class Model:
         return [f"{key}:{item}" for item in items]
 
 
-def make_batcher(model: Model, *, max_waiting: int = 1000, max_wait_s: float = 0.0) -> Batcher[str, str, str]:
-    clock = asyncio.get_running_loop().time
+EchoBatcher = Batcher[str, str, list[str], str]
+
+
+def make_batcher(model: Model, *, max_waiting: int = 1000, max_wait_s: float = 0.0) -> EchoBatcher:
     return Batcher(
-        model, max_batch=MAX_BATCH.__getitem__, max_waiting=max_waiting, max_wait_s=max_wait_s, clock=clock
+        model,
+        prepare=model.prepare,
+        max_batch=MAX_BATCH.__getitem__,
+        max_waiting=max_waiting,
+        max_wait_s=max_wait_s,
+        clock=asyncio.get_running_loop().time,
     )
 
 
@@ -74,7 +88,7 @@ class Outcome:
     answer: str | BaseException
 
 
-async def outcome(batcher: Batcher[str, str, str], number: int, arrival: Arrival) -> Outcome:
+async def outcome(batcher: EchoBatcher, number: int, arrival: Arrival) -> Outcome:
     loop = asyncio.get_running_loop()
     await asyncio.sleep(arrival.at_s)
     name = f"bad{number}" if arrival.is_bad else f"good{number}"
@@ -163,8 +177,10 @@ def test_a_wait_for_more_is_measured_from_the_oldest(arrivals: list[Arrival], ma
     for begun, _, key, items in model.ran:
         oldest = min(one.ticket.arrived_at for one in outcomes if one.name in items)
         is_full = len(items) == MAX_BATCH[key]
+        is_urgent = any(one.ticket.is_urgent for one in outcomes if one.name in items)
         assert (
             is_full
+            or is_urgent
             or begun in ends
             or begun >= oldest + max_wait_s - 1e-9
             or begun >= max(one.ticket.arrived_at for one in outcomes)
@@ -230,12 +246,13 @@ def test_a_fatal_failure_is_not_tried_again() -> None:
 
 
 def test_a_run_that_answers_too_few_results_fails_its_items() -> None:
-    async def short(key: str, items: Sequence[str]) -> list[str]:
+    async def short(key: str, items: Sequence[str], prepared: None) -> list[str]:
         return []
 
     async def play() -> None:
         clock = asyncio.get_running_loop().time
-        [ticket] = Batcher(short, max_batch=lambda key: 4, max_waiting=9, clock=clock).submit("a", ["one"])
+        batcher = Batcher[str, str, None, str](short, max_batch=lambda key: 4, max_waiting=9, clock=clock)
+        [ticket] = batcher.submit("a", ["one"])
         await ticket.result
 
     with pytest.raises(ValueError, match="shorter"):
@@ -248,7 +265,7 @@ def test_a_full_queue_takes_all_items_of_a_call_or_none() -> None:
         batcher.submit("a", ["one", "two", "three"])
         with pytest.raises(QueueFull):
             batcher.submit("a", ["four", "five", "six"])
-        waiting = batcher.waiting()
+        waiting = batcher.line.waiting()
         await batcher.drain()
         return waiting
 
@@ -266,7 +283,7 @@ def test_an_item_taken_back_frees_its_place() -> None:
         batcher.submit("a", ["in its place"])
         await running[0].result
         await batcher.drain()
-        return batcher.waiting()
+        return batcher.line.waiting()
 
     assert run(play()) == 0
 
@@ -293,9 +310,7 @@ def test_abandoned_items_get_the_given_failure() -> None:
             batcher.submit("c", ["late"])
         return await asyncio.gather(*(ticket.result for ticket in tickets), return_exceptions=True)
 
-    [running, waiting] = run(play())
-    assert running == "c:running"
-    assert isinstance(waiting, RuntimeError)
+    assert [str(answer) for answer in run(play())] == ["the device is gone"] * 2
 
 
 def test_the_age_of_the_oldest_item_grows_until_it_runs() -> None:
@@ -303,8 +318,103 @@ def test_the_age_of_the_oldest_item_grows_until_it_runs() -> None:
         batcher = make_batcher(Model())
         [_, waiting] = batcher.submit("c", ["running", "waiting"])
         await asyncio.sleep(0.4)
-        age_s = batcher.oldest_age_s()
+        age_s = batcher.line.oldest_age_s()
         await waiting.result
-        return age_s, batcher.oldest_age_s()
+        return age_s, batcher.line.oldest_age_s()
 
     assert run(play()) == (pytest.approx(0.4), 0.0)
+
+
+def test_a_full_batch_is_prepared_while_another_runs() -> None:
+    async def play() -> tuple[list[list[str] | None], list[float]]:
+        model = Model()
+        batcher = make_batcher(model)
+        tickets = batcher.submit("a", [f"item{n}" for n in range(10)])
+        await asyncio.gather(*(ticket.result for ticket in tickets))
+        return model.given, [begun for begun, _, _, _ in model.ran]
+
+    given, begun = run(play())
+    assert given == [None, ["item4", "item5", "item6", "item7"], None]
+    assert begun == pytest.approx([0, 1.4, 2.8])  # preparing takes no time of the model's
+
+
+def test_the_model_does_not_wait_for_what_is_not_prepared_yet() -> None:
+    async def play() -> tuple[list[list[str] | None], list[float]]:
+        model = Model()
+        batcher = make_batcher(model)
+        first = batcher.submit("c", ["first"])
+        await asyncio.sleep(0.9)  # of 1.1 s, and preparing takes 0.5 s
+        rest = batcher.submit("b", ["one", "two", "three"])
+        await asyncio.gather(*(ticket.result for ticket in [*first, *rest]))
+        return model.given, [begun for begun, _, _, _ in model.ran]
+
+    assert run(play()) == ([None, None], pytest.approx([0, 1.1]))
+
+
+def test_what_was_prepared_is_not_run_for_others() -> None:
+    async def play() -> list[list[str]]:
+        model = Model()
+        batcher = make_batcher(model)
+        tickets = batcher.submit("a", [f"item{n}" for n in range(8)])
+        await asyncio.sleep(0.1)
+        tickets[5].result.cancel()
+        urgent = batcher.submit("a", ["urgent"], urgent=True)
+        await asyncio.gather(*(ticket.result for ticket in [*tickets, *urgent]), return_exceptions=True)
+        return [items for _, _, _, items in model.ran]
+
+    assert run(play())[1] == ["urgent", "item4", "item6", "item7"]
+
+
+def test_a_failure_to_prepare_is_left_to_the_run() -> None:
+    async def play() -> list[str]:
+        model = Model()
+
+        async def fail(key: str, items: Sequence[str]) -> list[str]:
+            raise MemoryError
+
+        clock = asyncio.get_running_loop().time
+        batcher = Batcher(model, prepare=fail, max_batch=lambda key: 2, max_waiting=9, clock=clock)
+        tickets = batcher.submit("a", ["one", "two", "three", "four"])
+        return await asyncio.gather(*(ticket.result for ticket in tickets))
+
+    assert run(play()) == ["a:one", "a:two", "a:three", "a:four"]
+
+
+def test_a_full_batch_does_not_wait_behind_one_that_fills() -> None:
+    async def play() -> list[tuple[float, str]]:
+        model = Model()
+        batcher = make_batcher(model, max_wait_s=50)
+        first = batcher.submit("a", ["alone"])
+        full = batcher.submit("b", ["one", "two", "three"])
+        await asyncio.gather(*(ticket.result for ticket in [*first, *full]))
+        return [(begun, key) for begun, _, key, _ in model.ran]
+
+    assert run(play()) == [(0, "b"), (50, "a")]
+
+
+def test_an_urgent_item_does_not_wait_for_others() -> None:
+    async def play() -> float:
+        model = Model()
+        [ticket] = make_batcher(model, max_wait_s=50).submit("a", ["urgent"], urgent=True)
+        await ticket.result
+        return model.ran[0][0]
+
+    assert run(play()) == 0
+
+
+def test_the_line_of_one_key_is_no_bound_for_another() -> None:
+    async def play() -> int:
+        batcher = make_batcher(Model(), max_waiting=3)
+        batcher.submit("a", ["one", "two", "three"])
+        batcher.submit("b", ["one", "two", "three"])
+        waiting = batcher.line.waiting()
+        await batcher.drain()
+        return waiting
+
+    assert run(play()) == 6
+
+
+@given(arrivals, st.sampled_from([0.0, 0.5]))
+def test_everything_that_was_taken_is_settled_in_the_end(arrivals: list[Arrival], max_wait_s: float) -> None:
+    _, outcomes = played(arrivals, max_wait_s)
+    assert all(one.ticket.result.done() for one in outcomes)

@@ -25,7 +25,7 @@ async def test_the_document_has_every_route_option_and_header(service: Running) 
 
 async def test_the_document_has_every_status_of_the_problems(service: Running) -> None:
     responses = (await service.client.get("/openapi.json")).json()["paths"]["/pose"]["post"]["responses"]
-    assert {str(kind.status) for kind in KINDS.values()} - {"405"} == responses.keys() - {"200"}
+    assert {str(kind.status) for kind in KINDS.values()} - {"405", "409"} == responses.keys() - {"200"}
 
 
 @pytest.mark.parametrize(("path", "answer"), [("/pose", PoseAnswer), ("/segment?format=json", SegmentAnswer)])

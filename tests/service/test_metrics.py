@@ -87,7 +87,8 @@ async def test_what_waits_is_shown_while_the_model_is_held() -> None:
     gate = Gate()
     async with in_process({"echo-pose": EchoPose(gate)}, max_pose_batch=1) as running:
         requests = [asyncio.create_task(running.client.post("/pose", content=plain())) for _ in range(3)]
-        await until(lambda: running.parts.batcher.waiting() == 2)
+        await gate.entered()
+        await until(lambda: running.parts.batcher.line.waiting() == 2)
         page = await running.client.get("/metrics")
         samples = {
             sample.name: sample.value
@@ -98,7 +99,8 @@ async def test_what_waits_is_shown_while_the_model_is_held() -> None:
         assert samples["hrformer_inflight_requests"] == 3
         assert samples["hrformer_queue_items"] == 2
         assert samples["hrformer_queue_oldest_age_seconds"] > 0
-        assert samples["hrformer_queue_bytes"] == 3 * len(plain())
+        crop_bytes = 3 * 8 * 6
+        assert samples["hrformer_queue_bytes"] == 3 * (len(plain()) + crop_bytes)
         gate.open()
         await asyncio.gather(*requests)
         assert (running.metric("queue_items", model="echo-pose"), running.metric("queue_bytes")) == (0, 0)

@@ -15,7 +15,8 @@ from PIL import Image
 from hrformer.checkpoints.manifest import MANIFEST, read_manifest, write_entry
 from hrformer.engine.predictor import Predictor, load_engine
 from hrformer.images.decode import decode
-from service.app import Parts, create_app
+from service.app import create_app
+from service.parts import Parts
 from service.settings import Settings
 from tests.conftest import REPOSITORY
 from tests.material import ASTRONAUT, PICTURES, mask_entry, pose_entry, saved

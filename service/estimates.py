@@ -1,0 +1,39 @@
+"""How long work takes, learned from work that was done."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Line:
+    """Seconds of a work of size `n` as `each * n + start`: least squares in which what is old fades.
+
+    Of a batch, `n` is its items; of a picture, its pixels.
+    """
+
+    fade: float = 0.95
+    weight: float = 0.0
+    n: float = 0.0
+    nn: float = 0.0
+    t: float = 0.0
+    nt: float = 0.0
+
+    def observe(self, n: float, seconds: float) -> None:
+        self.weight = self.fade * self.weight + 1
+        self.n = self.fade * self.n + n
+        self.nn = self.fade * self.nn + n * n
+        self.t = self.fade * self.t + seconds
+        self.nt = self.fade * self.nt + n * seconds
+
+    def line(self) -> tuple[float, float]:
+        """Seconds for each unit, and to start: 0 while all had one size. Neither is negative."""
+        spread = self.weight * self.nn - self.n * self.n
+        if spread <= 1e-6 * self.weight * self.nn:
+            return (self.t / self.n if self.n else 0.0), 0.0
+        each = (self.weight * self.nt - self.n * self.t) / spread
+        each = min(max(each, 0.0), self.t / self.n)
+        return each, max((self.t - each * self.n) / self.weight, 0.0)
+
+    def predict(self, n: float, starts: int = 1) -> float:
+        """Seconds for work of this size in all, begun so many times."""
+        each, start = self.line()
+        return each * n + start * starts

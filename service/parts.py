@@ -1,0 +1,115 @@
+"""What the service is made of, built from the settings."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hrformer.engine.device import choose_device
+from service.admission import Admission, Bounds
+from service.batcher import Batcher
+from service.decoding import Pool
+from service.device import Buckets, Device, Key, Kind
+from service.inference import DeviceBatcher
+from service.lifecycle import DeviceFailed, Lifecycle
+from service.metrics import Metrics
+from service.models import Models
+from service.settings import Settings
+from service.sizing import cores, pool_threads
+from service.threads import Threads
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One of each, for the whole process."""
+
+    settings: Settings
+    lifecycle: Lifecycle
+    metrics: Metrics
+    models: Models
+    model_threads: int  # of the CPU, for the products of a model
+    thread: Threads  # the one that owns the device
+    staging: Threads  # prepares the next batch
+    loader: Threads  # loads models anew
+    decoding: Pool
+    encoding: Pool
+    buckets: Buckets
+    admission: Admission
+    batcher: DeviceBatcher
+
+    @property
+    def threads(self) -> tuple[Threads, ...]:
+        return (self.thread, self.staging, self.decoding.threads, self.encoding.threads, self.loader)
+
+    def longest_call_s(self) -> float:
+        """How long the longest call of a thread that answers requests has been running."""
+        return max(threads.busy_for_s() for threads in self.threads if threads is not self.loader)
+
+    def refresh_gauges(self) -> None:
+        """Sets the gauges that are read only when somebody looks."""
+        self.metrics.ready.set(self.lifecycle.is_ready)
+        self.metrics.draining.set(self.lifecycle.is_draining)
+        self.metrics.queue_bytes.set(self.admission.bytes)
+        if torch.cuda.is_available():
+            self.metrics.device_memory("allocated").set(torch.cuda.memory_allocated())
+            self.metrics.device_memory("reserved").set(torch.cuda.memory_reserved())
+
+
+def make_parts(settings: Settings) -> Parts:
+    """The parts, wired; threads that wait for work, no model yet."""
+    # Asked before there are pools, whose threads tell torch a number of their own.
+    model_threads = settings.threads or min(cores(), torch.get_num_threads())
+    lifecycle, metrics, models = Lifecycle(), Metrics(), Models()
+    thread, staging, loader = Threads("model"), Threads("stage"), Threads("load")
+    decode_threads = settings.decode_threads or pool_threads(cores(), on_cpu=_is_on_cpu(settings.device))
+    decoding = Pool("decode", decode_threads)
+    encoding = Pool("encode", settings.encode_threads or decode_threads)
+
+    def largest_batch(kind: object) -> int:
+        assert isinstance(kind, Kind)
+        is_pose = models[kind.model].entry.task == "pose"
+        return settings.max_pose_batch if is_pose else settings.max_segment_batch
+
+    def queued() -> Iterator[tuple[Kind, bool, int]]:
+        return ((key.kind, urgent, count) for key, urgent, count in batcher.line.lengths())
+
+    def on_fatal(failure: DeviceFailed) -> None:
+        lifecycle.fail("the device failed")
+        batcher.abandon(failure)
+
+    buckets = Buckets(largest_batch)
+    bounds = Bounds(settings.max_requests, settings.max_waiting_items, settings.max_waiting_bytes)
+    admission = Admission(bounds, buckets, queued)
+    device = Device(thread, staging, buckets, admission=admission, metrics=metrics, on_fatal=on_fatal)
+    batcher = Batcher[Key, Tensor, Tensor, Tensor](
+        device.run,
+        prepare=device.prepare,
+        max_batch=lambda key: buckets(key.kind),
+        max_waiting=settings.max_waiting_items,
+        max_wait_s=settings.max_wait_ms / 1000,
+        is_fatal=lambda error: isinstance(error, DeviceFailed),
+    )
+    return Parts(
+        settings=settings,
+        lifecycle=lifecycle,
+        metrics=metrics,
+        models=models,
+        model_threads=model_threads,
+        thread=thread,
+        staging=staging,
+        loader=loader,
+        decoding=decoding,
+        encoding=encoding,
+        buckets=buckets,
+        admission=admission,
+        batcher=batcher,
+    )
+
+
+def _is_on_cpu(device: str) -> bool:
+    """Whether the models will run on the CPU. A device that is not there is told when they are loaded."""
+    try:
+        return choose_device(device).type == "cpu"
+    except ValueError:
+        return True
