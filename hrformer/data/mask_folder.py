@@ -34,6 +34,7 @@ class MaskFolder:
     background: int | None  # index of the class that stands for everything else
     ignore: int  # value of pixels without a label
     samples: tuple[MaskSample, ...]
+    colours: tuple[tuple[int, int, int], ...] = ()  # of the classes, red, green and blue, if all have one
 
 
 def read_mask_folder(directory: Path, split: str, left_out: LeftOut | None = None) -> MaskFolder:
@@ -57,6 +58,7 @@ def read_mask_folder(directory: Path, split: str, left_out: LeftOut | None = Non
         background=description.get("background_index"),
         ignore=NO_LABEL if ignore is None else ignore,
         samples=tuple(_samples(directory, images, names, left_out or LeftOut())),
+        colours=_colours(description, directory),
     )
 
 
@@ -97,9 +99,26 @@ def _read_classes(file: Path) -> Mapping[str, Any]:
         raise BadDataset(f"{file} is not a list of classes: {error!r}") from error
     if not 1 <= len(names) <= MAX_CLASSES:
         raise BadDataset(f"{file} names {len(names)} classes; expected 1 to {MAX_CLASSES}")
+    if not all(isinstance(name, str) and name for name in names) or len(set(names)) < len(names):
+        raise BadDataset(f"{file} names the classes {', '.join(map(repr, names))}; expected a name for each")
     if indices != list(range(len(names))):
         raise BadDataset(f"{file} has the indices {indices}; expected 0, 1, 2… in this order")
     return description
+
+
+def _colours(description: Mapping[str, Any], directory: Path) -> tuple[tuple[int, int, int], ...]:
+    """raises: BadDataset if what stands in the place of a colour is none."""
+    given = [entry.get("color") for entry in description["classes"]]
+    if None in given:
+        return ()
+    for colour in given:
+        if not isinstance(colour, list) or [type(part) for part in colour] != [int] * 3:
+            raise BadDataset(
+                f"{directory}/classes.json has the color {colour!r}; expected [red, green, blue]"
+            )
+        if not 0 <= min(colour) <= max(colour) <= 255:
+            raise BadDataset(f"{directory}/classes.json has the color {colour!r}; expected 0 to 255")
+    return tuple((red, green, blue) for red, green, blue in given)
 
 
 def _samples(directory: Path, images: Path, names: Sequence[str], left_out: LeftOut) -> Iterator[MaskSample]:

@@ -37,6 +37,14 @@ CAMVID: Palette = (
 PALETTES: dict[str, Palette] = {"parsing": PARSING, "person": PERSON, "camvid": CAMVID}
 
 
+def labels_of(classes: Sequence[str]) -> str | None:
+    """Name of the palette that has these classes in this order; None if there is none."""
+    matching = (
+        name for name, palette in PALETTES.items() if [label for label, _ in palette] == list(classes)
+    )
+    return next(matching, None)
+
+
 def palette_of(labels: str, classes: int) -> Palette:
     """The palette of this name, or a numbered one where there is none."""
     return PALETTES.get(labels) or numbered_palette(classes)

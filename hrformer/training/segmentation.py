@@ -12,14 +12,13 @@ from torch import Tensor
 from hrformer.checkpoints.configuration import variant_of
 from hrformer.checkpoints.manifest import Entry
 from hrformer.data.coarse import bring_together
-from hrformer.data.errors import BadDataset
 from hrformer.data.mask_folder import read_mask_folder
 from hrformer.data.pictures import read_picture
 from hrformer.data.unreadable import LeftOut
 from hrformer.engine.segmentation import SegmentationEngine
 from hrformer.evaluation.segmentation import measure, segment_sample
 from hrformer.geometry.crop import warp
-from hrformer.geometry.palettes import PALETTES
+from hrformer.geometry.palettes import labels_of
 from hrformer.images.draw import draw_mask
 from hrformer.modeling.config import SegmentationHeadConfig
 from hrformer.modeling.network import Network
@@ -52,7 +51,9 @@ class SegmentationTask:
         main, *others = directories
         self.validation = read_mask_folder(main, "val")
         self.coarse_validation = [(folder, read_mask_folder(folder, "val")) for folder in others]
-        self.palette_name = _palette_name(self.validation.classes, main)
+        known, named = labels_of(self.validation.classes), self.validation
+        self.labels = known or main.resolve().name
+        self.classes, self.colours = ((), ()) if known else (named.classes, named.colours)
         _check_head(recipe, len(self.validation.classes))
         for folder in (self.validation, *(folder for _, folder in self.coarse_validation)):
             check_masks(folder)
@@ -127,7 +128,7 @@ class SegmentationTask:
         shown = self.validation.samples[::step][:SHOWN]
         pictures = [read_picture(sample.image).pixels for sample in shown]
         maps = [segment_sample(engine, sample).numpy() for sample in shown]
-        palette = PALETTES[self.palette_name]
+        palette = self.entry("", {}).palette
         return contact_sheet([draw_mask(p, m, palette) for p, m in zip(pictures, maps, strict=True)])
 
     def entry(self, name: str, metrics: Mapping[str, float | str]) -> Entry:
@@ -140,8 +141,10 @@ class SegmentationTask:
             input_sizes=self.recipe.input_sizes,
             precision="float16",
             config=self.recipe.network,
-            labels=self.palette_name,
+            labels=self.labels,
             metrics=metrics,
+            classes=self.classes,
+            colours=self.colours,
         )
 
     def _engine(self, network: Network) -> SegmentationEngine:
@@ -157,16 +160,6 @@ def label_weights(labels: Tensor, count: int, balance: float) -> Tensor:
     share = pixels[1:].double() / pixels[1:].sum()
     weights = torch.where(share > 0, share.clamp(min=1e-12) ** -balance, 0.0)
     return (weights / (weights * share).sum()).float()
-
-
-def _palette_name(classes: tuple[str, ...], directory: Path) -> str:
-    """The palette that has these classes. raises: BadDataset if there is none."""
-    for name, palette in PALETTES.items():
-        if tuple(label for label, _ in palette) == classes:
-            return name
-    raise BadDataset(
-        f"{directory} has the classes {', '.join(classes)}; expected those of {', '.join(PALETTES)}"
-    )
 
 
 def _check_head(recipe: MaskRecipe, classes: int) -> None:

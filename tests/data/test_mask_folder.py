@@ -85,12 +85,41 @@ def test_a_truncated_mask_is_refused(directory: Path, kept: int) -> None:
             '{"classes": [{"index": 1, "name": "sky"}, {"index": 0, "name": "sea"}]}',
             r"has the indices \[1, 0\]",
         ),
+        ('{"classes": [{"name": 5}]}', "names the classes 5; expected a name for each"),
+        (
+            '{"classes": [{"name": "a"}, {"name": "a"}]}',
+            "names the classes 'a', 'a'; expected a name for each",
+        ),
+        (
+            '{"classes": [{"name": "a", "color": [1, 2]}]}',
+            r"has the color \[1, 2\]; expected \[red, green, blue\]",
+        ),
+        ('{"classes": [{"name": "a", "color": "red"}]}', "has the color 'red'; expected"),
+        (
+            '{"classes": [{"name": "a", "color": [0, 0, 256]}]}',
+            r"has the color \[0, 0, 256\]; expected 0 to 255",
+        ),
     ],
 )
 def test_a_list_of_classes_in_another_format_is_named(directory: Path, text: str, message: str) -> None:
     (directory / "classes.json").write_text(text)
     with pytest.raises(BadDataset, match=rf"classes\.json {message}"):
         read_mask_folder(directory, "val")
+
+
+@pytest.mark.parametrize(
+    ("colours", "expected"),
+    [
+        (['"color": [1, 2, 3]', '"color": [0, 255, 9]'], ((1, 2, 3), (0, 255, 9))),
+        (['"color": [1, 2, 3]', '"index": 1'], ()),  # one without a colour
+    ],
+)
+def test_classes_may_have_colours(directory: Path, colours: list[str], expected: tuple[object, ...]) -> None:
+    first, second = colours
+    text = f'{{"classes": [{{"name": "sky", {first}}}, {{"name": "sea", {second}}}]}}'
+    (directory / "classes.json").write_text(text)
+
+    assert read_mask_folder(directory, "val").colours == expected
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,14 @@ import pytest
 import torch
 
 from hrformer.checkpoints.errors import KeysDoNotMatch, UnknownModel
+from hrformer.checkpoints.load import load_network
+from hrformer.checkpoints.manifest import find
+from hrformer.checkpoints.save import save_entry
 from hrformer.data.errors import BadDataset
 from hrformer.modeling.network import build
 from hrformer.training.sitting import choose_recipe, make_task, open_run, sit, start_from
 from hrformer.training.state import save_state
-from tests.material import mask_entry, pose_entry, saved, seeded, shallow_person, shallow_pose
+from tests.material import mask_entry, pose_entry, saved, seeded, shallow_person, shallow_pose, write_mask_set
 from tests.training.small_runs import CPU, mask_recipe, pose_recipe
 
 SHALLOW = ["network.backbone.modules=(1, 1, 1)", "network.backbone.blocks=1"]
@@ -127,15 +130,18 @@ def test_a_head_of_other_joints_than_cocos_is_told(pose_set: Path) -> None:
         make_task([pose_set], pose_recipe(network=fewer), CPU)
 
 
-def test_classes_without_colours_are_told(mask_set: Path, tmp_path: Path) -> None:
-    (tmp_path / "classes.json").write_text('{"classes": [{"name": "cat"}, {"name": "dog"}]}')
-    (tmp_path / "val.txt").write_text("val_0\n")
-    for folder in ("images", "masks"):
-        (tmp_path / folder).symlink_to(mask_set / folder)
-    with pytest.raises(
-        BadDataset, match="has the classes cat, dog; expected those of parsing, person, camvid"
-    ):
-        make_task([tmp_path], mask_recipe(), CPU)
+def test_classes_of_ones_own_travel_with_the_weights(tmp_path: Path) -> None:
+    directory = write_mask_set(tmp_path / "pets", classes=["cat", "dog"])
+    coloured = directory / "classes.json"
+    coloured.write_text(coloured.read_text().replace('"name": "cat"', '"color": [9, 9, 9], "name": "cat"'))
+    coloured.write_text(coloured.read_text().replace('"name": "dog"', '"color": [1, 2, 3], "name": "dog"'))
+    task = make_task([directory], mask_recipe(), CPU)
+    file = tmp_path / "pets.safetensors"
+    save_entry(seeded(shallow_person()), replace(task.entry("pets", {}), file=file))
+
+    assert find(file).palette == (("cat", (9, 9, 9)), ("dog", (1, 2, 3)))
+    assert find(file).labels == "pets"
+    assert set(task.evaluate(load_network(find(file)))) >= {"mean_iou", "iou_cat", "iou_dog"}
 
 
 def test_a_model_trained_here_can_be_served_as_its_entry_says(mask_set: Path) -> None:
