@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -64,6 +65,8 @@ class EchoPose:
     """x and y of every keypoint are the means of red and green in the box, the score that of blue.
 
     before_run, before_warm: called on the model thread; may block or raise.
+    before_prepare, before_finish: the same on the threads that decode and encode.
+    shift: added to x, as other weights would.
     """
 
     def __init__(
@@ -71,10 +74,17 @@ class EchoPose:
         before_run: Hook = lambda batch: None,
         *,
         before_warm: Hook = lambda batch: None,
+        before_prepare: Hook = lambda pixels: None,
+        before_finish: Hook = lambda keypoints: None,
         name: str = "echo-pose",
+        version: str = "",
+        shift: float = 0.0,
     ) -> None:
         self.entry = entry(name, "pose", "coco", PoseHeadConfig())
+        if version:
+            self.entry = replace(self.entry, sha256=version.ljust(64, "0"))
         self.before_run, self.before_warm = before_run, before_warm
+        self.before_prepare, self.before_finish, self.shift = before_prepare, before_finish, shift
         self.batch_sizes: list[int] = []
         self.threads: set[str] = set()
 
@@ -83,9 +93,12 @@ class EchoPose:
 
     def prepare(self, picture: Picture, boxes: Boxes) -> tuple[Tensor, Tensor]:
         pixels = torch.from_numpy(picture.pixels).permute(2, 0, 1)
+        self.before_prepare(pixels)
         crops = []
         for x, y, width, height in boxes:
-            part = pixels[:, int(y) : int(y) + max(int(height), 1), int(x) : int(x) + max(int(width), 1)]
+            left, top = max(int(x), 0), max(int(y), 0)
+            right, bottom = max(int(x + width), left + 1), max(int(y + height), top + 1)
+            part = pixels[:, top:bottom, left:right]
             crops.append(mean_colour(part).round().to(torch.uint8)[:, None, None].expand(3, *SIZE))
         return torch.stack(crops), torch.eye(2, 3).expand(len(boxes), 2, 3)
 
@@ -94,6 +107,7 @@ class EchoPose:
         self.before_run(crops)
         self.batch_sizes.append(len(crops))
         answers = mean_colour(crops)[:, None, :].repeat(1, len(JOINTS), 1)
+        answers[..., 0] += self.shift
         answers[..., 2] /= 255
         if flip_test:
             answers[..., 0] += 1000
@@ -102,6 +116,7 @@ class EchoPose:
     def finish(
         self, keypoints: Tensor, matrices: Tensor, boxes: Boxes, scores: Sequence[float] | None = None
     ) -> list[Person]:
+        self.before_finish(keypoints)
         return [
             Person(Box(*box), float(person[0, 2]), person.numpy())
             for box, person in zip(boxes, keypoints, strict=True)
