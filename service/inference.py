@@ -116,11 +116,10 @@ class Inference:
         width, height = header.width, header.height
         boxes = ((0.0, 0.0, float(width), float(height)),) if options.boxes is None else options.boxes
         check_boxes_meet_image(boxes, width, height)
-        clipped = [clip(box, width, height) for box in boxes]
-        shrink = 1 if form.needs_pixels or not boxes else served.model.shrink(width, height, clipped)
+        shrink = 1 if form.needs_pixels or not boxes else served.model.shrink(width, height, boxes)
         plan = Plan(served, header, shrink, len(boxes), form, options.flip_test)
         people, points = await self._compute(
-            job, plan, partial(read_people, job.image, plan, clipped, self.limits)
+            job, plan, partial(read_people, job.image, plan, boxes, self.limits)
         )
         self.metrics.people_per_image(served.name).observe(len(boxes))
 
@@ -214,7 +213,7 @@ def _note_times(exchange: Exchange, tickets: Sequence[Ticket[Key, Tensor, Tensor
 
 
 def read_people(image: bytes, plan: Plan, boxes: Sequence[Box], limits: Limits) -> People:
-    """The crops of boxes that lie in the picture. raises: ImageError kin."""
+    """The crops of boxes that meet the picture. raises: ImageError kin."""
     picture = decode(image, limits, shrink=plan.shrink)
     pixels = picture.pixels if plan.form.needs_pixels else None
     if not boxes:
@@ -228,11 +227,3 @@ def read_scene(image: bytes, plan: Plan, limits: Limits) -> Scene:
     picture = decode(image, limits, shrink=plan.shrink)
     canvas = plan.served.model.prepare(picture)
     return Scene(canvas, picture.pixels if plan.form.needs_pixels else None)
-
-
-def clip(box: Box, width: int, height: int) -> Box:
-    """The part of a box that lies in the image."""
-    x, y, box_width, box_height = box
-    left, top = max(x, 0.0), max(y, 0.0)
-    right, bottom = min(x + box_width, float(width)), min(y + box_height, float(height))
-    return left, top, right - left, bottom - top

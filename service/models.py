@@ -27,7 +27,10 @@ Boxes: TypeAlias = Sequence[tuple[float, float, float, float]]
 
 
 class PoseModel(Protocol):
-    """What the service needs of a pose model; `run` is called on the model thread, the rest on any."""
+    """What the service needs of a pose model; `run` is called on the model thread, the rest on any.
+
+    Boxes are as they were given: each meets the picture, and may leave it.
+    """
 
     entry: Entry
 
