@@ -106,10 +106,25 @@ def read_manifest(path: Path | None = None) -> dict[str, Entry]:
 def default_model(task: str, path: Path | None = None) -> Entry:
     """The model that serves a task when none is named. raises: UnknownModel if the manifest names none."""
     path = path or weights_directory() / MANIFEST
-    name = _tables(path).get("defaults", {}).get(task)
+    name = default_names(path).get(task)
     if name is None:
         raise UnknownModel(f"{path} names no default model for {task}; name one of its models")
     return find(name, path)
+
+
+def default_names(path: Path | None = None) -> dict[str, str]:
+    """The names of the default models by task, as far as the manifest names them.
+
+    path, raises: as `read_manifest`.
+    """
+    return dict(_tables(path or weights_directory() / MANIFEST).get("defaults", {}))
+
+
+def default_people_model() -> Entry | None:
+    """The model that finds people where none is named; None where no manifest names one."""
+    path = weights_directory() / MANIFEST
+    name = default_names(path).get("people") if path.exists() else None
+    return find(name, path) if name else None
 
 
 def find(name_or_path: str | Path, manifest: Path | None = None) -> Entry:

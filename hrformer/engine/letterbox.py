@@ -1,7 +1,7 @@
 """A whole picture in the middle of a canvas of one of the sizes that a network is run at."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,7 @@ from hrformer.geometry.crop import crop_boxes
 from hrformer.images.decode import Picture
 
 Size = tuple[int, int]  # (height, width)
+MAX_CANVASES = 8  # in one run of a network
 
 
 @dataclass(frozen=True)
@@ -46,3 +47,12 @@ def letterbox(picture: Picture, size: Size) -> Canvas:
     linear = matrix[:, :2] / picture.shrink
     shift = matrix[:, 2] + matrix[:, :2].sum(-1) * (0.5 / picture.shrink - 0.5)
     return Canvas(pixels[0], torch.cat([linear, shift[:, None]], dim=1), picture.width, picture.height)
+
+
+def batches(canvases: Sequence[Canvas]) -> Iterator[list[int]]:
+    """Indices of canvases that are run together: of one size, and not too many."""
+    by_size: dict[tuple[int, ...], list[int]] = {}
+    for index, canvas in enumerate(canvases):
+        by_size.setdefault(tuple(canvas.pixels.shape), []).append(index)
+    for rows in by_size.values():
+        yield from (rows[start : start + MAX_CANVASES] for start in range(0, len(rows), MAX_CANVASES))

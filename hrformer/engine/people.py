@@ -1,4 +1,7 @@
-"""Everyone in the picture: picture → canvas of a fixed size → centres and sides → boxes in its pixels."""
+"""Everyone in the picture: picture → canvas of a fixed size → centres and sides → boxes in its pixels.
+
+How the poses of those who are found are estimated next is told in `hrformer.engine.finding`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -10,14 +13,13 @@ from torch import Tensor
 from hrformer.checkpoints.manifest import Entry
 from hrformer.engine.device import Runner
 from hrformer.engine.letterbox import Canvas, Size, letterbox, reduction, size_for
-from hrformer.engine.results import Box, Detection
+from hrformer.engine.results import COORDINATE_DIGITS, Box, Detection
+from hrformer.engine.search import AT_MOST
 from hrformer.geometry.crop import to_image
 from hrformer.geometry.detections import decode_boxes
 from hrformer.images.decode import Picture
 from hrformer.modeling.config import PeopleHeadConfig
 from hrformer.modeling.network import Network
-
-MAX_PEOPLE = 100  # found in a picture at most
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,14 @@ class PeopleCoding:
     overlap: float = 0.6  # IoU with a better box above which one goes, 0 to 1
     threshold: float = 0.3  # score from which on a person counts as found, unless the caller gives another
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise ValueError(f"decode option {name} is {value!r}; expected a number from 0 to 1")
+
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> "PeopleCoding":
-        """The coding that a manifest describes. raises: ValueError for a field that is unknown."""
+        """The coding that a manifest describes. raises: ValueError for a field or value that is unknown."""
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise ValueError(f"unknown decode option {unknown[0]!r}; known are {', '.join(sorted(known))}")
@@ -71,7 +78,7 @@ class PeopleEngine:
         """
         with self.runner.autocast():
             centres, sides = self.runner.network(self.runner.normalise(canvases))
-        boxes, scores = decode_boxes(centres.float(), sides, limit=MAX_PEOPLE, overlap=self.coding.overlap)
+        boxes, scores = decode_boxes(centres.float(), sides, limit=AT_MOST, overlap=self.coding.overlap)
         return torch.cat([boxes, scores[..., None]], dim=2).cpu()
 
     def finish(
@@ -80,23 +87,36 @@ class PeopleEngine:
         canvas: Canvas,
         *,
         box_threshold: float | None = None,
-        max_people: int = MAX_PEOPLE,
+        max_people: int = AT_MOST,
     ) -> list[Detection]:
         """At most `max_people` of score `box_threshold` or more, best first; boxes in px of the picture.
 
         found: `(100, 5)`, a row of what `run` gave. box_threshold: the model's own where None. Boxes are cut
-        at the picture's edges; what then has no area is left out.
+        at the picture's edges; what then has no area is left out. They are told to 0.01 px, as in an answer:
+        given back, they are the same boxes.
         """
         threshold = self.coding.threshold if box_threshold is None else box_threshold
         chosen = found[(found[:, 4] >= threshold) & (found[:, 4] > 0)]
         corners = to_image(chosen[None, :, :4].reshape(1, -1, 2), canvas.matrix[None])[0] + 0.5
         limit = torch.tensor([canvas.width, canvas.height])
-        low, high = torch.minimum(corners.clamp(min=0), limit).reshape(-1, 2, 2).unbind(dim=1)
-        rows = torch.cat([low, high - low, chosen[:, 4:]], dim=1)
-        rows = rows[(rows[:, 2:4] > 0).all(dim=1)][:max_people]
-        return [Detection(Box(*box), score) for *box, score in rows.tolist()]
+        cut = (
+            torch.minimum(corners.clamp(min=0), limit)
+            .reshape(-1, 4)
+            .double()
+            .round(decimals=COORDINATE_DIGITS)
+        )
+        detections = [
+            Detection(_box(*edges), score)
+            for edges, score in zip(cut.tolist(), chosen[:, 4].tolist(), strict=True)
+        ]
+        return [one for one in detections if one.box.width > 0 and one.box.height > 0][:max_people]
 
     def warm(self) -> None:
         """Runs once for each size, so that the first request does not pay for what is set up lazily."""
         for size in self.input_sizes:
             self.run(torch.zeros(1, 3, *size, dtype=torch.uint8))
+
+
+def _box(left: float, top: float, right: float, bottom: float) -> Box:
+    width, height = round(right - left, COORDINATE_DIGITS), round(bottom - top, COORDINATE_DIGITS)
+    return Box(left, top, width, height)

@@ -168,11 +168,11 @@ class PoseEngine:
         """
         points = to_image(keypoints, matrices)
         points[..., 2].clamp_(0, 1)
-        box_scores = torch.ones(len(boxes)) if scores is None else torch.tensor(scores)
-        person_scores = rescore(points[..., 2], box_scores).tolist()
+        box_scores = [1.0] * len(boxes) if scores is None else scores
+        person_scores = rescore(points[..., 2], torch.tensor(box_scores)).tolist()
         return [
-            Person(Box(*map(float, box)), score, person.numpy())
-            for box, score, person in zip(boxes, person_scores, points, strict=True)
+            Person(Box(*map(float, box)), score, person.numpy(), box_score)
+            for box, score, person, box_score in zip(boxes, person_scores, points, box_scores, strict=True)
         ]
 
     def warm(self) -> None:

@@ -23,6 +23,7 @@ class Person:
     box: Box
     score: float  # 0 to 1: the box's score times the mean score of the keypoints above 0.2
     keypoints: npt.NDArray[np.float32]  # (joints, 3): x and y in image pixels, score 0 to 1
+    box_score: float = 1.0  # 0 to 1: how sure it is that somebody is there; 1 where the box was given
 
     def is_visible(self, keypoint_threshold: float) -> list[bool]:
         """Whether each joint has at least this score."""

@@ -1,17 +1,16 @@
 """A picture seen several times, mirrored and at several scales: the class map of all views together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from hrformer.engine.letterbox import Canvas
+from hrformer.engine.letterbox import Canvas, batches
 from hrformer.engine.segmentation import SegmentationEngine
 from hrformer.geometry.crop import warp
 from hrformer.images.decode import Picture
 
-MAX_CANVASES = 8  # in one run of a network, twice as many with their mirror images
 SCALES = (0.25, 4.0)  # the smallest and the largest
 _TINIEST = 1e-30  # a probability above 0, so that it has a logarithm
 
@@ -51,7 +50,7 @@ def class_maps(
 def _run(engine: SegmentationEngine, canvases: Sequence[Canvas], flip_test: bool) -> list[Tensor]:
     """Logits `(classes, h, w)` of each canvas; with the mirror image's, the logarithm of the mean."""
     found: dict[int, Tensor] = {}
-    for rows in _batches(canvases):
+    for rows in batches(canvases):
         batch = torch.stack([canvases[row].pixels for row in rows])
         logits = engine.run(batch)
         if flip_test:
@@ -59,15 +58,6 @@ def _run(engine: SegmentationEngine, canvases: Sequence[Canvas], flip_test: bool
             logits = ((logits.softmax(dim=1) + mirrored.softmax(dim=1)) / 2).clamp(min=_TINIEST).log()
         found |= dict(zip(rows, logits, strict=True))
     return [found[row] for row in range(len(canvases))]
-
-
-def _batches(canvases: Sequence[Canvas]) -> Iterator[list[int]]:
-    """Indices of canvases that are run together: of one size, and not too many."""
-    by_size: dict[tuple[int, ...], list[int]] = {}
-    for index, canvas in enumerate(canvases):
-        by_size.setdefault(tuple(canvas.pixels.shape), []).append(index)
-    for rows in by_size.values():
-        yield from (rows[start : start + MAX_CANVASES] for start in range(0, len(rows), MAX_CANVASES))
 
 
 def _mean(seen: Sequence[Tensor], canvases: Sequence[Canvas], finest: int) -> Tensor:

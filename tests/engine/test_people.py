@@ -133,6 +133,28 @@ def test_the_decode_table_is_followed() -> None:
     assert PeopleEngine(seeded(shallow_people()), entry, device="cpu").coding == PeopleCoding(0.4, 0.2)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [({"threshold": 1.5}, "threshold is 1.5"), ({"overlap": "most"}, "overlap is 'most'")],
+)
+def test_a_decode_option_out_of_range_is_told(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=f"decode option {message}; expected a number from 0 to 1"):
+        PeopleCoding.from_values(values)
+
+
+def test_a_box_is_told_to_a_hundredth_of_a_pixel(engine: PeopleEngine) -> None:
+    canvas = engine.prepare(Picture(np.zeros((48, 80, 3), np.uint8), width=80, height=48))
+    (found,) = engine.finish(torch.tensor([[20.111111, 20.222222, 30.333333, 30.444444, 0.9]]), canvas)
+
+    assert found.box == tuple(round(value, 2) for value in found.box)
+
+
+def test_a_box_of_less_than_a_hundredth_of_a_pixel_is_left_out(engine: PeopleEngine) -> None:
+    canvas = engine.prepare(Picture(np.zeros((48, 80, 3), np.uint8), width=80, height=48))
+
+    assert engine.finish(torch.tensor([[20.0, 20.0, 20.0001, 30.0, 0.9]]), canvas) == []
+
+
 def test_an_unknown_decode_option_is_told() -> None:
     with pytest.raises(ValueError, match="unknown decode option 'kernel'; known are overlap, threshold"):
         PeopleCoding.from_values({"kernel": 3})

@@ -8,8 +8,11 @@ import torch
 from PIL import Image
 
 import hrformer
-from hrformer.checkpoints.errors import UnknownModel
+from hrformer.checkpoints.errors import BadManifest, UnknownModel
+from hrformer.checkpoints.manifest import write_entry
 from hrformer.engine.classification import ClassificationEngine
+from hrformer.engine.letterbox import MAX_CANVASES
+from hrformer.engine.people import PeopleEngine
 from hrformer.engine.picture import ImageLike
 from hrformer.engine.pose import PoseEngine
 from hrformer.engine.predictor import MAX_CROPS, Predictor, load, load_engine
@@ -21,9 +24,11 @@ from tests.material import (
     PICTURES,
     class_entry,
     mask_entry,
+    people_entry,
     pose_entry,
     saved,
     seeded,
+    shallow_people,
     shallow_person,
     shallow_pose,
 )
@@ -39,6 +44,25 @@ def poses() -> Predictor:
 @pytest.fixture(scope="module")
 def masks() -> Predictor:
     return Predictor(SegmentationEngine(seeded(shallow_person()), mask_entry(), device="cpu"))
+
+
+@pytest.fixture(scope="module")
+def people() -> Predictor:
+    return Predictor(PeopleEngine(seeded(shallow_people()), people_entry(), device="cpu"))
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A manifest with a model for poses and two that find people, the first of them the default."""
+    for entry in (
+        pose_entry(decode={"refine": "shift"}),
+        mask_entry(),
+        people_entry(decode={"threshold": 0.8}),
+        people_entry("other-people", input_sizes=((64, 64),)),
+    ):
+        write_entry(saved(entry, tmp_path), tmp_path / "manifest.toml", default=entry.name == "small-people")
+    monkeypatch.setenv("HRFORMER_WEIGHTS", str(tmp_path))
+    return tmp_path
 
 
 def opened(file: Path) -> Image.Image:
@@ -183,8 +207,8 @@ def test_a_path_that_is_not_there_is_an_os_error(masks: Predictor, tmp_path: Pat
 
 def test_a_weight_file_is_loaded_by_its_path(tmp_path: Path, poses: Predictor) -> None:
     entry = saved(pose_entry(decode={"refine": "shift"}), tmp_path)
-    (expected,) = poses.pose(ASTRONAUT)
-    (person,) = hrformer.load(entry.file, device="cpu").pose(ASTRONAUT)
+    (expected,) = poses.pose(ASTRONAUT, "whole")
+    (person,) = hrformer.load(entry.file, device="cpu").pose(ASTRONAUT, "whole")
 
     np.testing.assert_allclose(person.keypoints, expected.keypoints, atol=1e-3)
 
@@ -234,3 +258,137 @@ def test_no_pictures_have_no_classes() -> None:
     engine = ClassificationEngine(seeded(entry.config), entry, device="cpu")
 
     assert Predictor(engine).classify([]) == []
+
+
+def test_people_are_boxes_with_scores(people: Predictor) -> None:
+    found = people.people(ASTRONAUT, box_threshold=0.0, max_people=4)
+
+    assert len(found) == 4
+    for (x, y, width, height), score in found:
+        assert 0 <= x < x + width <= 512
+        assert 0 <= y < y + height <= 512
+        assert 0 < score <= 1
+
+
+def test_people_of_a_list_of_pictures_are_those_of_each(people: Predictor) -> None:
+    pictures: list[ImageLike] = [random_picture(60 + i, 90, seed=i) for i in range(MAX_CANVASES + 2)]
+    together = people.people(pictures, box_threshold=0.6)
+    alone = [people.people(picture, box_threshold=0.6) for picture in pictures]  # type: ignore[call-overload]
+
+    assert [len(found) for found in together] == [len(found) for found in alone]
+    for found, others in zip(together, alone, strict=True):
+        for (box, score), (other, other_score) in zip(found, others, strict=True):
+            np.testing.assert_allclose(box, other, atol=0.02)
+            assert score == pytest.approx(other_score, abs=1e-4)
+    assert people.people([]) == []
+
+
+def test_a_model_for_people_has_no_keypoints(people: Predictor, poses: Predictor) -> None:
+    with pytest.raises(ValueError, match="'small-people' is for people; expected one for pose"):
+        people.pose(ASTRONAUT)
+    with pytest.raises(ValueError, match="'small-pose' is for pose; expected one for people"):
+        poses.people(ASTRONAUT)
+
+
+@pytest.mark.parametrize("options", [{"max_people": 0}, {"box_threshold": -0.1}])
+def test_who_is_looked_for_must_make_sense(
+    people: Predictor, poses: Predictor, options: dict[str, float]
+) -> None:
+    for ask in (people.people, poses.pose):
+        with pytest.raises(ValueError, match=f"{next(iter(options))} is .*; expected"):
+            ask(ASTRONAUT, **options)  # type: ignore[operator]
+
+
+def test_everyone_is_found_by_the_default_model_of_the_manifest(weights: Path) -> None:
+    found = hrformer.load("small-people", device="cpu").people(ASTRONAUT)
+    people = hrformer.load("small-pose", device="cpu").pose(ASTRONAUT)
+    given = hrformer.load("small-pose", device="cpu").pose(ASTRONAUT, [box for box, _ in found])
+
+    assert len(people) > 1
+    assert {person.box: person.box_score for person in people} == dict(found)
+    for person in people:
+        (same,) = (one for one in given if one.box == person.box)
+        assert np.array_equal(person.keypoints, same.keypoints)
+
+
+def test_the_options_of_finding_reach_the_finder(weights: Path) -> None:
+    found = hrformer.load("small-people", device="cpu").people(ASTRONAUT, box_threshold=0.1, max_people=5)
+    people = hrformer.load("small-pose", device="cpu").pose(ASTRONAUT, box_threshold=0.1, max_people=5)
+
+    assert {person.box for person in people} == {box for box, _ in found}
+    assert len(found) == 5
+
+
+def test_another_finder_may_be_chosen_by_name_or_file(weights: Path) -> None:
+    other = hrformer.load("other-people", device="cpu").people(ASTRONAUT)
+    for finder in ("other-people", weights / "other-people.safetensors"):
+        people = hrformer.load("small-pose", device="cpu", finder=finder).pose(ASTRONAUT)
+
+        assert {person.box for person in people} == {box for box, _ in other}
+
+
+def test_without_a_finder_the_whole_picture_is_taken(weights: Path) -> None:
+    (person,) = hrformer.load("small-pose", device="cpu", finder=None).pose(ASTRONAUT)
+
+    assert person.box == (0, 0, 512, 512)
+
+
+def test_whole_takes_the_whole_picture_though_people_could_be_found(weights: Path) -> None:
+    predictor = hrformer.load("small-pose", device="cpu")
+    several = predictor.pose([ASTRONAUT, PICTURES / "camera.png"], "whole")
+
+    assert [person.box for person in predictor.pose(ASTRONAUT, "whole")] == [(0, 0, 512, 512)]
+    assert [[person.box for person in people] for people in several] == [
+        [(0, 0, 512, 512)],
+        [(0, 0, 256, 256)],
+    ]
+
+
+def test_a_finder_is_read_when_it_is_first_needed_and_once(weights: Path) -> None:
+    file = weights / "small-people.safetensors"
+    predictor, content = hrformer.load("small-pose", device="cpu"), file.read_bytes()
+    file.unlink()
+    predictor.pose(ASTRONAUT, BOX)
+    with pytest.raises(ValueError, match=r"small-people\.safetensors cannot be read: No such file"):
+        predictor.pose(ASTRONAUT)
+    file.write_bytes(content)
+    first = predictor.pose(ASTRONAUT)
+    file.unlink()
+
+    assert [person.box for person in predictor.pose(ASTRONAUT)] == [person.box for person in first]
+
+
+@pytest.mark.parametrize(
+    ("name", "finder", "message"),
+    [
+        (
+            "small-pose",
+            "small-person",
+            "finder 'small-person' is for segmentation; expected a model for people",
+        ),
+        ("small-pose", "nobody", "there is no model 'nobody'"),
+        (
+            "small-person",
+            "small-people",
+            "'small-person' is for segmentation; only one for pose takes a finder",
+        ),
+    ],
+)
+def test_a_finder_that_does_not_fit_is_refused(weights: Path, name: str, finder: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        hrformer.load(name, device="cpu", finder=finder)
+
+
+def test_a_weight_file_needs_no_manifest_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HRFORMER_WEIGHTS", str(tmp_path / "nowhere"))
+    file = saved(pose_entry(), tmp_path).file
+    (person,) = hrformer.load(file, device="cpu").pose(ASTRONAUT)
+
+    assert person.box == (0, 0, 512, 512)
+
+
+def test_a_manifest_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HRFORMER_WEIGHTS", str(tmp_path))
+    (tmp_path / "manifest.toml").write_text("format = ")
+    with pytest.raises(BadManifest, match="is not a manifest"):
+        hrformer.load(saved(pose_entry(), tmp_path).file)

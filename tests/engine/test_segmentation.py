@@ -9,9 +9,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
+from hrformer.engine.letterbox import MAX_CANVASES
 from hrformer.engine.predictor import Predictor
 from hrformer.engine.segmentation import SegmentationEngine
-from hrformer.engine.views import MAX_CANVASES
 from hrformer.images.decode import Picture, decode
 from tests.engine.stand_ins import colour_predictor, random_picture, red_left_of
 from tests.material import ASTRONAUT, mask_entry, seeded, shallow_person
