@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +48,15 @@ class PhotographCache:
     sizes: Tensor  # (n, 2) float32: width and height of the picture on its canvas
     boxes: Tensor  # (n, most, 4) float32 left, top, right, bottom in px of the canvas; rows beyond are zero
     kinds: Tensor  # (n, most) uint8: NOBODY, SOMEBODY or CROWD
+
+
+@dataclass(frozen=True)
+class ClassCache:
+    """Pictures and what they show; row i of each tensor is picture i."""
+
+    canvases: Tensor  # (n, 3, side, side) uint8, the picture at the top left, black elsewhere
+    sizes: Tensor  # (n, 2) float32: width and height of the picture on its canvas
+    classes: Tensor  # (n,) int64
 
 
 def cache_persons(
@@ -112,6 +122,24 @@ def cache_photographs(
         kinds[row, : len(photograph.boxes)] = SOMEBODY
         kinds[row, len(photograph.boxes) : len(rows)] = CROWD
     return PhotographCache(*(values[: row + 1] for values in (canvases, sizes, boxes, kinds)))
+
+
+def cache_classes(
+    samples: Sequence[tuple[Path, int]], side_px: int, left_out: LeftOut | None = None
+) -> ClassCache:
+    """Reads the pictures, each with its class; those with a side over `side_px` are made smaller.
+
+    raises: BadDataset, naming the file, if a picture is missing or broken, unless such are left out.
+    """
+    count, row = len(samples), -1
+    canvases = torch.zeros(count, 3, side_px, side_px, dtype=torch.uint8)
+    sizes, classes = torch.zeros(count, 2), torch.zeros(count, dtype=torch.int64)
+    pictures = readable(lambda sample: read_picture(sample[0]).pixels, samples, left_out)
+    for row, ((_, index), pixels) in enumerate(pictures):
+        scale = _place(_planes(pixels), canvases[row])
+        height, width = pixels.shape[:2]
+        sizes[row], classes[row] = torch.tensor([width, height]) * scale, index
+    return ClassCache(canvases[: row + 1], sizes[: row + 1], classes[: row + 1])
 
 
 def _read_pair(sample: MaskSample, source: MaskSource) -> tuple[Tensor, Tensor]:

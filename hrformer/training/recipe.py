@@ -4,7 +4,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hrformer.modeling.config import NetworkConfig
-from hrformer.training.augmentation.variation import MaskAugmentation, PeopleAugmentation, PoseAugmentation
+from hrformer.training.augmentation.variation import (
+    ClassAugmentation,
+    MaskAugmentation,
+    PeopleAugmentation,
+    PoseAugmentation,
+)
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,23 @@ class PeopleRecipe(Recipe):
             raise ValueError(f"augmentation.mosaic is {self.augmentation.mosaic}; expected 0 to below 1")
         if self.augmentation.mosaic > 0 and any(side % 8 for side in self.input_size):
             raise ValueError(f"input_size is {self.input_size}; expected multiples of 8, for mosaics of four")
+
+
+@dataclass(frozen=True)
+class ClassRecipe(Recipe):
+    """A class for every picture."""
+
+    label_smoothing: float = 0.1  # share of a label that is spread over all classes
+    augmentation: ClassAugmentation = field(default_factory=ClassAugmentation)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing is {self.label_smoothing}; expected 0 to below 1")
+        if not 0 < self.augmentation.smallest <= 1:
+            raise ValueError(
+                f"augmentation.smallest is {self.augmentation.smallest}; expected more than 0, at most 1"
+            )
 
 
 def _check_sizes(sizes: tuple[tuple[int, int], ...]) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from hrformer.modeling.config import BackboneConfig, NetworkConfig, SegmentationHeadConfig
-from hrformer.modeling.variants import people, pose, segmentation, small, tiny
+from hrformer.modeling.variants import classification, people, pose, segmentation, small, tiny
 from hrformer.training.augmentation.variation import MaskAugmentation, PeopleAugmentation, PoseAugmentation
-from hrformer.training.recipe import MaskRecipe, PeopleRecipe, PoseRecipe, Recipe
+from hrformer.training.recipe import ClassRecipe, MaskRecipe, PeopleRecipe, PoseRecipe, Recipe
 
 
 def tiny_pose() -> PoseRecipe:
@@ -155,6 +155,25 @@ def tiny_people() -> PeopleRecipe:
     )
 
 
+def tiny_classification() -> ClassRecipe:
+    """HRFormer-T, the class of a picture, 160×160.
+
+    hrformer train tiny-classification --data DIR --output runs/tiny-classification network.head.classes=N
+
+    Not run to its end yet: no weights come from it.
+    """
+    return ClassRecipe(
+        network=classification(tiny()),
+        input_size=(160, 160),
+        canvas_px=256,
+        steps=4000,
+        batch_size=32,
+        weight_decay=0.05,
+        decay_vectors=False,
+        ema_decay=0.998,
+    )
+
+
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "tiny-pose": tiny_pose,
     "tiny-pose-large": tiny_pose_large,
@@ -163,6 +182,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "small-pose": small_pose,
     "small-parsing": small_parsing,
     "tiny-people": tiny_people,
+    "tiny-classification": tiny_classification,
 }
 
 

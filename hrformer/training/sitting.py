@@ -12,13 +12,14 @@ from hrformer.data.unreadable import LeftOut, Unreadable
 from hrformer.engine.device import set_threads
 from hrformer.modeling.network import Network, build
 from hrformer.training.changes import change
+from hrformer.training.classification import ClassificationTask
 from hrformer.training.distributed import check_batch, described, joined, ranks
 from hrformer.training.interrupt import Interrupt
 from hrformer.training.loop import WEIGHTS, train
 from hrformer.training.people import PeopleTask
 from hrformer.training.pose import PoseTask
 from hrformer.training.progress import Lines, Report, Sink
-from hrformer.training.recipe import MaskRecipe, PeopleRecipe, PoseRecipe, Recipe
+from hrformer.training.recipe import ClassRecipe, MaskRecipe, PeopleRecipe, PoseRecipe, Recipe
 from hrformer.training.recipes import RECIPES
 from hrformer.training.segmentation import SegmentationTask
 from hrformer.training.state import FILE, Run, load_state, start
@@ -135,5 +136,7 @@ def make_task(
         return PoseTask(directories, recipe, device, left_out)
     if isinstance(recipe, PeopleRecipe):
         return PeopleTask(directories, recipe, device, left_out)
+    if isinstance(recipe, ClassRecipe):
+        return ClassificationTask(directories, recipe, device, left_out)
     assert isinstance(recipe, MaskRecipe)
     return SegmentationTask(directories, recipe, device, left_out)

@@ -9,11 +9,16 @@ import pytest
 
 from hrformer.cli.main import main
 from hrformer.geometry.palettes import PARSING
-from hrformer.training.augmentation.variation import MaskAugmentation, PeopleAugmentation, PoseAugmentation
-from hrformer.training.recipe import MaskRecipe, PeopleRecipe, PoseRecipe
+from hrformer.training.augmentation.variation import (
+    ClassAugmentation,
+    MaskAugmentation,
+    PeopleAugmentation,
+    PoseAugmentation,
+)
+from hrformer.training.recipe import ClassRecipe, MaskRecipe, PeopleRecipe, PoseRecipe
 from hrformer.training.recipes import RECIPES
 from tests.conftest import REPOSITORY
-from tests.material import ASTRONAUT, write_mask_set, write_pose_set
+from tests.material import ASTRONAUT, write_image_folder, write_mask_set, write_pose_set
 
 PAGE = (REPOSITORY / "docs" / "training.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -48,6 +53,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     directory = tmp_path_factory.mktemp("page")
     write_pose_set(directory / "people")
     write_mask_set(directory / "clothes", classes=[name for name, _ in PARSING])
+    write_image_folder(directory / "pets")
     (directory / "photo.jpg").write_bytes(ASTRONAUT.read_bytes())
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(directory)
@@ -76,12 +82,14 @@ def test_every_recipe_is_in_its_table() -> None:
 
 
 def test_every_field_is_in_its_table() -> None:
-    own = {field.name for recipe in (PoseRecipe, MaskRecipe, PeopleRecipe) for field in fields(recipe)} - {
-        "augmentation"
-    }
+    own = {
+        field.name
+        for recipe in (PoseRecipe, MaskRecipe, PeopleRecipe, ClassRecipe)
+        for field in fields(recipe)
+    } - {"augmentation"}
     inner = {
         f"augmentation.{field.name}"
-        for kind in (PoseAugmentation, MaskAugmentation, PeopleAugmentation)
+        for kind in (PoseAugmentation, MaskAugmentation, PeopleAugmentation, ClassAugmentation)
         for field in fields(kind)
     }
     heads = "".join(line.split("|")[1] for line in PAGE.splitlines() if line.startswith("| `"))

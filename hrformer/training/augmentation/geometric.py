@@ -5,7 +5,12 @@ from torch import Tensor
 
 from hrformer.geometry.boxes import centre_scale
 from hrformer.geometry.crop import crop_matrices
-from hrformer.training.augmentation.variation import MaskAugmentation, PeopleAugmentation, PoseAugmentation
+from hrformer.training.augmentation.variation import (
+    ClassAugmentation,
+    MaskAugmentation,
+    PeopleAugmentation,
+    PoseAugmentation,
+)
 from hrformer.training.distributed import ranks
 
 UPPER_BODY = 11  # joints before this index lie above the hips
@@ -105,6 +110,22 @@ def people_matrices(
     # Edges of the photograph and of the crop: half a pixel outside the centres of their first pixels.
     shift = (shown - sizes * zoom) * where - 0.5 + 0.5 * zoom
     return torch.cat([torch.diag_embed(zoom), shift[..., None]], dim=2)
+
+
+def class_matrices(
+    sizes: Tensor, size: tuple[int, int], augmentation: ClassAugmentation, draw: Draw
+) -> Tensor:
+    """Matrices `(n, 2, 3)`, canvas to crop: a part of the picture, stretched to the crop.
+
+    sizes: `(n, 2)`, width and height of each picture. size: (height, width) of the crop.
+    """
+    area = sizes.prod(dim=1) * draw.uniform(augmentation.smallest, 1.0)
+    ratio = augmentation.aspect ** draw.uniform(-1, 1) * (size[1] / size[0])
+    shown = torch.stack([(area * ratio).sqrt(), (area / ratio).sqrt()], dim=1).minimum(sizes)
+    corner = (sizes - shown) * torch.stack([draw.uniform(), draw.uniform()], dim=1)
+    zoom = sizes.new_tensor([size[1], size[0]]) / shown
+    # From edge to edge: half a pixel outside the centres of the first and the last pixel.
+    return torch.cat([torch.diag_embed(zoom), (zoom * (0.5 - corner) - 0.5)[..., None]], dim=2)
 
 
 def mirror_matrices(matrices: Tensor, mirrored: Tensor, width: int) -> Tensor:

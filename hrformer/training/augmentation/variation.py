@@ -41,3 +41,15 @@ class PeopleAugmentation:
     aspect: float = 0.1  # width over height changes by up to this share
     mosaic: float = 0.25  # share of the crops that are made of four photographs (arXiv:2004.10934)
     colour: float = 0.3
+
+
+@dataclass(frozen=True)
+class ClassAugmentation:
+    """How crops for classification vary in training (random resized crops, arXiv:1409.4842, section 6)."""
+
+    flip: float = 0.5  # probability
+    smallest: float = 0.2  # share of the picture's area that a crop shows, drawn from here to 1
+    aspect: float = 4 / 3  # a crop is up to this many times as wide as it is high, or the other way round
+    colour: float = 0.3
+    blur: float = 0.0  # probability of a Gaussian blur of 0.5 to 2 px
+    erase: float = 0.0  # probability that a rectangle is blanked
