@@ -1,21 +1,90 @@
-"""Answers as plain values, of the shape that the service's JSON has."""
+"""What a model says of a picture: as plain values, of the shape that the service has, in words, and drawn."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from hrformer.engine.results import Person, rounded_keypoints, rounded_score
+from hrformer.engine.results import Detection, Person, rounded_keypoints, rounded_score
+from hrformer.engine.search import Search
 from hrformer.geometry.palettes import Palette
 from hrformer.geometry.skeletons import JOINTS
+from hrformer.images.draw import draw_boxes, draw_mask, draw_people
+
+if TYPE_CHECKING:
+    from hrformer.engine.picture import Pixels
+    from hrformer.engine.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of a picture."""
+
+    values: dict[str, Any]  # for JSON
+    words: str
+    draw: "Callable[[Pixels], Pixels]"  # over the picture
+
+
+@dataclass(frozen=True)
+class PoseQuestion:
+    """What is asked of a pose model."""
+
+    boxes: list[list[float]] | Literal["whole"] | None  # None: people are found first
+    search: Search
+    flip_test: bool
+    keypoint_threshold: float
+
+    @property
+    def origin(self) -> str:
+        """Where the boxes come from: "found", "whole" or "given"."""
+        if self.boxes is None:
+            return "found"
+        return "whole" if self.boxes == "whole" else "given"
+
+
+def pose_answer(question: PoseQuestion, predictor: "Predictor", data: bytes) -> Answer:
+    """People with their keypoints. raises: as `Predictor.pose`."""
+    threshold = question.keypoint_threshold
+    people = predictor.pose(
+        data,
+        question.boxes,
+        flip_test=question.flip_test,
+        box_threshold=question.search.box_threshold,
+        max_people=question.search.max_people,
+    )
+    return Answer(
+        {"boxes": question.origin, "people": [person_values(person, threshold) for person in people]},
+        people_in_words(people),
+        lambda pixels: draw_people(pixels, people, threshold),
+    )
+
+
+def people_answer(search: Search, predictor: "Predictor", data: bytes) -> Answer:
+    """Boxes of people. raises: as `Predictor.people`."""
+    found = predictor.people(data, box_threshold=search.box_threshold, max_people=search.max_people)
+    values = [{"box": list(one.box), "score": rounded_score(one.score)} for one in found]
+    return Answer({"people": values}, people_in_words(found), lambda pixels: draw_boxes(pixels, found))
+
+
+def mask_answer(predictor: "Predictor", data: bytes) -> Answer:
+    """Areas and run lengths of classes. raises: as `Predictor.segment`."""
+    palette = predictor.engine.entry.palette
+    class_map = predictor.segment(data)
+    return Answer(
+        {"classes": class_values(class_map, palette)},
+        classes_in_words(class_map, palette),
+        lambda pixels: draw_mask(pixels, class_map, palette),
+    )
 
 
 def person_values(person: Person, keypoint_threshold: float) -> dict[str, Any]:
-    """Box, score and named keypoints; coordinates rounded to 0.01 px."""
+    """Box, scores and named keypoints; coordinates rounded to 0.01 px."""
     return {
         "box": list(person.box),
         "score": rounded_score(person.score),
+        "box_score": rounded_score(person.box_score),
         "keypoints": [
             {"name": name, "x": x, "y": y, "score": score, "visible": visible}
             for name, (x, y, score), visible in zip(
@@ -41,8 +110,10 @@ def class_values(class_map: npt.NDArray[np.uint8], palette: Palette) -> list[dic
     ]
 
 
-def people_in_words(people: Sequence[Person]) -> str:
-    """As `1 person (0.91)` or `2 people (0.91 0.40)`, with their scores."""
+def people_in_words(people: Sequence[Person] | Sequence[Detection]) -> str:
+    """As `nobody`, `1 person (0.91)` or `2 people (0.91 0.40)`, with their scores."""
+    if not people:
+        return "nobody"
     scores = " ".join(f"{person.score:.2f}" for person in people)
     return f"{len(people)} {'person' if len(people) == 1 else 'people'} ({scores})"
 

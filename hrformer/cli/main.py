@@ -18,7 +18,7 @@ class Command(NamedTuple):
 
 
 COMMANDS: dict[str, Command] = {
-    "predict": Command("hrformer.cli.predict:main", "keypoints or masks of pictures, as JSON and drawn"),
+    "predict": Command("hrformer.cli.predict:main", "keypoints, boxes, masks of pictures, as JSON and drawn"),
     "serve": Command("service.__main__:main", "the HTTP service", "serve"),
     "models": Command("hrformer.cli.models:main", "the models at hand, with their measured quality"),
     "train": Command("hrformer.cli.train:main", "weights from labelled pictures", "train"),

@@ -1,42 +1,48 @@
-"""`hrformer predict`: keypoints or masks of pictures, drawn and as JSON."""
+"""`hrformer predict`: keypoints, boxes or masks of pictures, drawn and as JSON."""
 
 import argparse
 import json
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from hrformer.cli.arguments import add_fields, from_flags
 from hrformer.cli.hardware import Hardware
 from hrformer.cli.picture_files import find_pictures, output_files
+from hrformer.engine.search import Search
 
 if TYPE_CHECKING:
     from hrformer.checkpoints.manifest import Entry
+    from hrformer.cli.answers import Answer
     from hrformer.engine.picture import Pixels
     from hrformer.engine.predictor import Predictor
 
 DESCRIPTION = """\
-Finds the keypoints of people, or the class of every pixel, and draws them over the picture.
+Finds everyone and their keypoints, only their boxes, or the class of every pixel, and draws that over the
+picture.
 
-The drawn pictures go to OUTPUT, else as NAME-pose.jpg or NAME-mask.jpg to the current folder. With --json the
-answers are printed, one object a line, and nothing is drawn unless OUTPUT is given.
+Keypoints need a box for each person. The manifest's default model for people finds them, or the one of
+--finder; where there is none, each picture is taken as one person.
+
+The drawn pictures go to OUTPUT, else as NAME-pose.jpg, NAME-people.jpg or NAME-mask.jpg to the current
+folder. With --json the answers are printed, one object a line, and nothing is drawn unless OUTPUT is given.
 
 Exit codes: 0; 1 a picture could not be used, the others were; 2 wrong use; 130 interrupted."""
 
-KINDS = {"pose": "pose", "segmentation": "mask"}  # what a file is called, by task
+KINDS = {"pose": "pose", "segmentation": "mask", "people": "people"}  # what a file is called, by task
+TASKS = {  # that a flag is for, where it is not for all
+    "boxes": ("pose",),
+    "finder": ("pose",),
+    "flip_test": ("pose",),
+    "box_threshold": ("pose", "people"),
+    "max_people": ("pose", "people"),
+}
 JPEG_QUALITY = 92
 
-
-@dataclass(frozen=True)
-class Answer:
-    """What a model says of a picture."""
-
-    values: dict[str, Any]  # for JSON
-    words: str
-    draw: "Callable[[Pixels], Pixels]"  # over the picture
+Boxes: TypeAlias = list[list[float]] | Literal["whole"]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,8 +58,12 @@ def parser() -> argparse.ArgumentParser:
         type=_boxes,
         metavar="JSON",
         help="[[x, y, width, height], …] of the people in the one picture, in its upright pixels; "
-        "whole, the default, takes each picture as one person",
+        "whole takes each picture as one person (default: people are found first)",
     )
+    p.add_argument(
+        "--finder", metavar="NAME|FILE", help="finds the people; default: the manifest's for people"
+    )
+    add_fields(p, Search)
     p.add_argument("--output", type=Path, metavar="FILE|DIR", help="where the drawn pictures go")
     p.add_argument("--json", action="store_true", help="print the answers as JSON")
     p.add_argument("--flip-test", action="store_true", help="average with the mirrored picture; pose only")
@@ -72,21 +82,23 @@ def main(argv: list[str]) -> int:
     """Answers for each picture; one that cannot be used costs a line on stderr and the exit code."""
     arguments = parser().parse_args(argv)
     from hrformer.engine.device import set_threads
-    from hrformer.engine.predictor import Predictor, load_engine
+    from hrformer.engine.predictor import AUTO, choose_finder, predictor_of
     from hrformer.images.errors import ImageError
 
     pictures = find_pictures(arguments.images)
     entry = _entry(arguments)
     _check(arguments, entry, len(pictures))
+    finder = choose_finder(entry, arguments.finder or AUTO)
     draws = arguments.output is not None or not arguments.json
     outputs = output_files(pictures, arguments.output, KINDS[entry.task]) if draws else [None] * len(pictures)
+    ask = _question(arguments, entry, finds_people=finder is not None)
     hardware = from_flags(Hardware, arguments)
     set_threads(hardware.threads)
-    predictor = Predictor(load_engine(entry, device=hardware.device, precision=hardware.precision))
+    predictor = predictor_of(entry, finder, device=hardware.device, precision=hardware.precision)
     failures = 0
     for picture, output in zip(pictures, outputs, strict=True):
         try:
-            line = _predict(predictor, picture, output, arguments)
+            line = _predict(predictor, ask, picture, output, as_json=arguments.json)
         except (ImageError, OSError) as error:
             failures += 1
             print(f"hrformer predict: {_sentence(picture, error)}", file=sys.stderr)
@@ -106,14 +118,39 @@ def _check(arguments: argparse.Namespace, entry: "Entry", pictures: int) -> None
     if entry.task not in KINDS or arguments.task not in (None, entry.task):
         expected = arguments.task or " or ".join(KINDS)
         raise ValueError(f"model {entry.name!r} is for {entry.task}; expected one for {expected}")
-    if entry.task != "pose" and (arguments.boxes is not None or arguments.flip_test):
-        raise ValueError(f"--boxes and --flip-test are for pose; model {entry.name!r} is for {entry.task}")
-    if arguments.boxes is not None and pictures > 1:
+    for name, tasks in TASKS.items():
+        if getattr(arguments, name, None) not in (None, False) and entry.task not in tasks:
+            flag = "--" + name.replace("_", "-")
+            raise ValueError(f"{flag} is for {' and '.join(tasks)}; model {entry.name!r} is for {entry.task}")
+    if isinstance(arguments.boxes, list) and pictures > 1:
         raise ValueError(f"--boxes are those of one picture; there are {pictures}")
 
 
+def _question(
+    arguments: argparse.Namespace, entry: "Entry", *, finds_people: bool
+) -> "Callable[[Predictor, bytes], Answer]":
+    """What is asked of every picture. raises: ValueError for an option out of range."""
+    from hrformer.cli.answers import PoseQuestion, mask_answer, people_answer, pose_answer
+
+    if entry.task == "segmentation":
+        return mask_answer
+    search = from_flags(Search, arguments)
+    if entry.task == "people":
+        return partial(people_answer, search)
+    boxes: Boxes | None = arguments.boxes
+    if boxes is None and not finds_people:
+        boxes = "whole"
+    question = PoseQuestion(boxes, search, arguments.flip_test, arguments.keypoint_threshold)
+    return partial(pose_answer, question)
+
+
 def _predict(
-    predictor: "Predictor", picture: Path, output: Path | None, arguments: argparse.Namespace
+    predictor: "Predictor",
+    ask: "Callable[[Predictor, bytes], Answer]",
+    picture: Path,
+    output: Path | None,
+    *,
+    as_json: bool,
 ) -> str:
     """The line to print; draws on the way."""
     from hrformer.images.decode import decode, read_header
@@ -121,12 +158,12 @@ def _predict(
     data = picture.read_bytes()
     header = read_header(data, predictor.limits)
     entry = predictor.engine.entry
-    answer = _pose(predictor, data, arguments) if entry.task == "pose" else _mask(predictor, data)
+    answer = ask(predictor, data)
     if output is not None:
         drawn = answer.draw(decode(data, predictor.limits).pixels)
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_bytes(_encoded(drawn, output.suffix))
-    if not arguments.json:
+    if not as_json:
         return f"{picture}: {answer.words} → {output}"
     return json.dumps(
         {
@@ -136,32 +173,6 @@ def _predict(
             "image": {"width": header.width, "height": header.height},
             **answer.values,
         }
-    )
-
-
-def _pose(predictor: "Predictor", data: bytes, arguments: argparse.Namespace) -> Answer:
-    from hrformer.cli.answers import people_in_words, person_values
-    from hrformer.images.draw import draw_people
-
-    threshold: float = arguments.keypoint_threshold
-    people = predictor.pose(data, arguments.boxes, flip_test=arguments.flip_test)
-    values = {
-        "boxes": "whole" if arguments.boxes is None else "given",
-        "people": [person_values(person, threshold) for person in people],
-    }
-    return Answer(values, people_in_words(people), lambda pixels: draw_people(pixels, people, threshold))
-
-
-def _mask(predictor: "Predictor", data: bytes) -> Answer:
-    from hrformer.cli.answers import class_values, classes_in_words
-    from hrformer.images.draw import draw_mask
-
-    palette = predictor.engine.entry.palette
-    class_map = predictor.segment(data)
-    return Answer(
-        {"classes": class_values(class_map, palette)},
-        classes_in_words(class_map, palette),
-        lambda pixels: draw_mask(pixels, class_map, palette),
     )
 
 
@@ -177,10 +188,10 @@ def _sentence(picture: Path, error: Exception) -> str:
     return f"{picture}: {error}"
 
 
-def _boxes(text: str) -> list[list[float]] | None:
+def _boxes(text: str) -> Boxes:
     """Boxes of a flag; whether they show the picture is seen when it is read."""
     if text == "whole":
-        return None
+        return "whole"
     try:
         boxes = json.loads(text)
         if [len(box) for box in boxes] != [4] * len(boxes) or not all(

@@ -1,7 +1,7 @@
 """Skeletons, boxes and masks over a picture."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -28,8 +28,8 @@ _BOXES: tuple[Colour, ...] = (
 )
 
 
-class DrawnPerson(Protocol):
-    """What is drawn of a person."""
+class DrawnBox(Protocol):
+    """What is drawn of somebody who was found."""
 
     @property
     def box(self) -> Sequence[float]:
@@ -39,9 +39,16 @@ class DrawnPerson(Protocol):
     def score(self) -> float:
         """0 to 1."""
 
+
+class DrawnPerson(DrawnBox, Protocol):
+    """What is drawn of a person."""
+
     @property
     def keypoints(self) -> np.ndarray:
         """`(17, 3)`: x and y in pixels, score."""
+
+
+Drawn = TypeVar("Drawn", bound=DrawnBox)
 
 
 def draw_people(
@@ -55,17 +62,31 @@ def draw_people(
     returns: `(height, width, 3)` uint8.
     """
     drawn = pixels.copy()
-    coloured = [(person, _BOXES[place % len(_BOXES)]) for place, person in enumerate(people)][::-1]
-    for person, colour in coloured:
+    for person, colour in _coloured(people):
         _draw_box(drawn, person, colour)
-    for person, _ in coloured:
+    for person, _ in _coloured(people):
         _draw_skeleton(drawn, person, keypoint_threshold)
-    for person, colour in coloured:
+    for person, colour in _coloured(people):
         _draw_score(drawn, person, colour)
     return drawn
 
 
-def _line_radius(person: DrawnPerson) -> float:
+def draw_boxes(pixels: np.ndarray, people: Sequence[DrawnBox]) -> np.ndarray:
+    """The picture with the boxes and scores of people, as `draw_people` draws them."""
+    drawn = pixels.copy()
+    for person, colour in _coloured(people):
+        _draw_box(drawn, person, colour)
+    for person, colour in _coloured(people):
+        _draw_score(drawn, person, colour)
+    return drawn
+
+
+def _coloured(people: Sequence[Drawn]) -> list[tuple[Drawn, Colour]]:
+    """Each with the colour of the box, in the order of drawing: the first on top."""
+    return [(person, _BOXES[place % len(_BOXES)]) for place, person in enumerate(people)][::-1]
+
+
+def _line_radius(person: DrawnBox) -> float:
     """Half the width of a limb in pixels: a person 400 px tall gets lines of 4 px."""
     return min(max(0.0052 * max(person.box[2], person.box[3]), 1.0), 24.0)
 
@@ -95,7 +116,7 @@ def _side_colour(a: int, b: int) -> Colour:
     return _CENTRE
 
 
-def _draw_box(pixels: np.ndarray, person: DrawnPerson, colour: Colour) -> None:
+def _draw_box(pixels: np.ndarray, person: DrawnBox, colour: Colour) -> None:
     x, y, width, height = person.box
     corners = [(x, y), (x + width, y), (x + width, y + height), (x, y + height)]
     sides = list(zip(corners, corners[1:] + corners[:1], strict=True))
@@ -106,11 +127,11 @@ def _draw_box(pixels: np.ndarray, person: DrawnPerson, colour: Colour) -> None:
         draw_line(pixels, start, end, radius, colour)
 
 
-def _box_radius(person: DrawnPerson) -> float:
+def _box_radius(person: DrawnBox) -> float:
     return max(0.7, 0.4 * _line_radius(person))
 
 
-def _draw_score(pixels: np.ndarray, person: DrawnPerson, colour: Colour) -> None:
+def _draw_score(pixels: np.ndarray, person: DrawnBox, colour: Colour) -> None:
     """Writes the score on a plate that stands on the box, or hangs in it at the picture's top edge."""
     text = f"{person.score:.2f}"
     corner = (person.box[0] - _box_radius(person), person.box[1])

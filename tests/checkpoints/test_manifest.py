@@ -14,6 +14,8 @@ from hrformer.checkpoints.errors import BadManifest, UnknownModel, UnreadableChe
 from hrformer.checkpoints.manifest import (
     Entry,
     default_model,
+    default_names,
+    default_people_model,
     find,
     read_manifest,
     weights_directory,
@@ -22,6 +24,7 @@ from hrformer.checkpoints.manifest import (
 from hrformer.checkpoints.toml import toml_tables
 from hrformer.modeling.variants import VARIANTS, variant
 from tests.checkpoints.entries import entry
+from tests.material import people_entry
 from tests.strategies import quick
 
 
@@ -96,6 +99,32 @@ def test_the_default_of_a_task_is_found(manifest: Path) -> None:
 def test_a_task_without_default_is_an_error(manifest: Path) -> None:
     with pytest.raises(UnknownModel, match="no default model for segmentation"):
         default_model("segmentation", manifest)
+
+
+def test_the_defaults_are_told_by_task(manifest: Path) -> None:
+    assert default_names(manifest) == {"pose": "small.parsing_2"}
+
+
+def test_the_model_that_finds_people_is_the_default_for_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HRFORMER_WEIGHTS", str(tmp_path))
+    write_entry(people_entry("first", file=tmp_path / "first.safetensors"), tmp_path / "manifest.toml")
+    assert default_people_model() is None
+    write_entry(
+        people_entry("second", file=tmp_path / "second.safetensors"), tmp_path / "manifest.toml", default=True
+    )
+    found = default_people_model()
+
+    assert found is not None
+    assert (found.name, found.config) == ("second", people_entry().config)
+
+
+def test_where_there_is_no_manifest_no_model_finds_people(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HRFORMER_WEIGHTS", str(tmp_path))
+    assert default_people_model() is None
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(manifest: Path) -> None:

@@ -10,6 +10,7 @@ from hrformer.checkpoints.load import load_network
 from hrformer.checkpoints.manifest import default_model, find, read_manifest
 from hrformer.cli.main import main
 from tests.checkpoints.published import CASES, IMAGENET, POSE, state_of
+from tests.material import people_entry, saved
 
 
 @pytest.fixture(scope="module")
@@ -107,14 +108,15 @@ def test_a_wrong_size_is_wrong_use(source: Path, tmp_path: Path) -> None:
 def test_models_are_a_table(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "--manifest", str(weights / "manifest.toml")]) == 0
     head, row = capsys.readouterr().out.splitlines()
-    assert head.split()[:3] == ["name", "task", "variant"]
-    assert row.split() == ["mine", "classification", "tiny", "256x224", "float16", "imagenet"]
+    assert head.split()[:4] == ["name", "task", "default", "variant"]
+    assert row.split() == ["mine", "classification", "yes", "tiny", "256x224", "float16", "imagenet"]
 
 
 def test_models_are_json_for_programs(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "--manifest", str(weights / "manifest.toml"), "--json"]) == 0
     (model,) = json.loads(capsys.readouterr().out)
     assert (model["name"], model["input_sizes"]) == ("mine", [[256, 224]])
+    assert model["is_default"] is True
     assert model["sha256"] == find("mine", weights / "manifest.toml").sha256
 
 
@@ -144,3 +146,52 @@ def test_inspecting_a_published_checkpoint_names_its_family(
     out = capsys.readouterr().out
     assert f"{'family':<30} hrformer-cls" in out
     assert f"{'parameters':<30} 8,035,820" in out
+
+
+@pytest.fixture
+def finder(tmp_path: Path) -> Path:
+    """A weight file as training leaves it, of a model that finds people."""
+    entry = people_entry(
+        "model", variant="tiny", metrics={"AP50": 0.61, "AP": 0.3}, decode={"overlap": 0.5, "threshold": 0.35}
+    )
+    return saved(entry, tmp_path / "run").file
+
+
+def test_a_trained_model_for_people_becomes_the_default_that_finds_them(finder: Path, tmp_path: Path) -> None:
+    flags = ["--name", "mine", "--dtype", "float16", "--default"]
+    assert main(["convert", str(finder), "--output", str(tmp_path), *flags]) == 0
+    entry = default_model("people", tmp_path / "manifest.toml")
+
+    assert (entry.name, entry.task, entry.precision) == ("mine", "people", "float16")
+    assert (entry.decode, entry.metrics) == (
+        {"overlap": 0.5, "threshold": 0.35},
+        {"AP50": 0.61, "AP": 0.3},
+    )
+    assert load_network(entry).config == people_entry().config
+
+
+def test_a_model_for_people_is_named_after_what_it_is(finder: Path, tmp_path: Path) -> None:
+    assert main(["convert", str(finder), "--output", str(tmp_path)]) == 0
+    assert list(read_manifest(tmp_path / "manifest.toml")) == ["hrformer-tiny-people"]
+
+
+def test_models_for_people_are_listed_with_their_figures(
+    finder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["convert", str(finder), "--output", str(tmp_path), "--name", "mine"])
+    capsys.readouterr()
+    assert main(["models", "--manifest", str(tmp_path / "manifest.toml")]) == 0
+
+    row = capsys.readouterr().out.splitlines()[1]
+    assert row.split()[:3] == ["mine", "people", "no"]
+    assert row.endswith("AP50 0.61, AP 0.3")
+
+
+def test_inspecting_a_model_for_people_shows_its_head_and_cost(
+    finder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect", str(finder), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+
+    assert (found["task"], found["size"], found["head"]) == ("people", "64x96", {"channels": 16})
+    assert found["multiply_adds"] > 1e7

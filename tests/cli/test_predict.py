@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,10 @@ import pytest
 from PIL import Image
 
 import hrformer
-from hrformer.checkpoints.manifest import write_entry
+from hrformer.checkpoints.manifest import MANIFEST, write_entry
 from hrformer.cli.main import main
 from hrformer.geometry.skeletons import JOINTS
-from tests.material import ASTRONAUT, PICTURES, mask_entry, pose_entry, saved
+from tests.material import ASTRONAUT, PICTURES, mask_entry, people_entry, pose_entry, saved
 
 Out = pytest.CaptureFixture[str]
 
@@ -28,6 +29,21 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_entry(
             saved(entry, directory), directory / "manifest.toml", default=not entry.name.startswith("o")
         )
+    return directory
+
+
+@pytest.fixture
+def with_a_finder(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The manifest with two models that find people, too; the first is the default. Another folder's."""
+    directory = tmp_path.with_name(tmp_path.name + "-weights")
+    shutil.copytree(weights, directory)
+    finder, other = (
+        people_entry(decode={"threshold": 0.8}),
+        people_entry("other-people", input_sizes=((64, 64),)),
+    )
+    write_entry(saved(finder, directory), directory / MANIFEST, default=True)
+    write_entry(saved(other, directory), directory / MANIFEST)
+    monkeypatch.setenv("HRFORMER_WEIGHTS", str(directory))
     return directory
 
 
@@ -175,12 +191,25 @@ def test_a_bad_picture_does_not_cost_the_others(tmp_path: Path, capsys: Out) -> 
         ),
         (
             [ASTRONAUT, "--boxes", "[[1, 2, 3, 4]]", "--task", "segmentation"],
-            "--boxes and --flip-test are for pose",
+            "--boxes is for pose; model 'small-person' is for segmentation",
         ),
         (
             [ASTRONAUT, "--flip-test", "--model", "small-person"],
-            "are for pose; model 'small-person' is for seg",
+            "--flip-test is for pose; model 'small-person' is for segmentation",
         ),
+        (
+            [ASTRONAUT, "--max-people", "3", "--model", "small-person"],
+            "--max-people is for pose and people; model 'small-person' is for segmentation",
+        ),
+        ([ASTRONAUT, "--max-people", "0"], "max_people is 0; expected 1 to 100"),
+        ([ASTRONAUT, "--box-threshold", "30"], "box_threshold is 30; expected 0 to 1"),
+        ([ASTRONAUT, "--box-threshold", "few"], "'few' is no float"),
+        ([ASTRONAUT, "--task", "people"], "names no default model for people"),
+        (
+            [ASTRONAUT, "--finder", "small-person"],
+            "finder 'small-person' is for segmentation; expected a model for people",
+        ),
+        ([ASTRONAUT, "--finder", "nobody"], "there is no model 'nobody'"),
         (
             [ASTRONAUT, "--task", "pose", "--model", "small-person"],
             "'small-person' is for segmentation; expected",
@@ -219,12 +248,89 @@ def test_boxes_of_nobody_give_nobody(capsys: Out) -> None:
     assert answers(capsys)[0]["people"] == []
 
 
-def test_whole_is_the_default_of_boxes(capsys: Out) -> None:
+def test_without_a_model_that_finds_people_the_whole_picture_is_one(capsys: Out) -> None:
     predict(ASTRONAUT, "--json")
     predict(ASTRONAUT, "--json", "--boxes", "whole")
     one, other = answers(capsys)
 
     assert one == other
+    assert [person["box"] for person in one["people"]] == [[0, 0, 512, 512]]
+
+
+def test_everyone_is_found_and_drawn(with_a_finder: Path, tmp_path: Path, capsys: Out) -> None:
+    predict(ASTRONAUT, "--json", "--output", "drawn.png")
+    (answer,) = answers(capsys)
+    people = hrformer.load("small-pose", device="cpu").pose(ASTRONAUT)
+
+    assert answer["boxes"] == "found"
+    assert len(people) > 1
+    assert [(tuple(one["box"]), one["score"], one["box_score"]) for one in answer["people"]] == [
+        (person.box, round(person.score, 4), round(person.box_score, 4)) for person in people
+    ]
+    assert (tmp_path / "drawn.png").is_file()
+
+
+def test_boxes_of_an_answer_given_back_give_its_keypoints(with_a_finder: Path, capsys: Out) -> None:
+    predict(ASTRONAUT, "--json")
+    (found,) = answers(capsys)
+    predict(ASTRONAUT, "--json", "--boxes", json.dumps([person["box"] for person in found["people"]]))
+    (given,) = answers(capsys)
+
+    assert (given["boxes"], [person["box_score"] for person in given["people"]][:2]) == ("given", [1, 1])
+    assert [one["keypoints"] for one in given["people"]] == [one["keypoints"] for one in found["people"]]
+
+
+def test_who_is_looked_for_may_be_narrowed(with_a_finder: Path, capsys: Out) -> None:
+    predict(ASTRONAUT, "--json")
+    predict(ASTRONAUT, "--json", "--max-people", "1")
+    predict(ASTRONAUT, "--json", "--box-threshold", "1.0")
+    everybody, best, nobody = ([person["box_score"] for person in one["people"]] for one in answers(capsys))
+
+    assert best == [max(everybody)]
+    assert nobody == []
+
+
+def test_another_finder_may_be_chosen(with_a_finder: Path, capsys: Out) -> None:
+    predict(ASTRONAUT, "--json", "--finder", "other-people")
+    predict(ASTRONAUT, "--json", "--model", "other-people")
+    poses, boxes = answers(capsys)
+
+    assert {tuple(one["box"]) for one in poses["people"]} == {tuple(one["box"]) for one in boxes["people"]}
+
+
+def test_whole_takes_the_picture_though_people_could_be_found(with_a_finder: Path, capsys: Out) -> None:
+    predict(ASTRONAUT, PICTURES / "camera.png", "--json", "--boxes", "whole")
+
+    assert [[one["box"] for one in answer["people"]] for answer in answers(capsys)] == [
+        [[0, 0, 512, 512]],
+        [[0, 0, 256, 256]],
+    ]
+
+
+@pytest.mark.parametrize("chosen", [("--model", "small-people"), ("--task", "people")])
+def test_a_model_for_people_tells_and_draws_boxes(
+    with_a_finder: Path, tmp_path: Path, capsys: Out, chosen: tuple[str, str]
+) -> None:
+    assert predict(ASTRONAUT, *chosen) == 0
+    assert (tmp_path / "astronaut-people.jpg").is_file()
+    assert " people (" in capsys.readouterr().out
+    predict(ASTRONAUT, *chosen, "--json")
+    (answer,) = answers(capsys)
+    found = hrformer.load("small-people", device="cpu").people(ASTRONAUT)
+
+    assert (answer["model"], set(answer["people"][0])) == ("small-people", {"box", "score"})
+    assert answer["people"] == [{"box": list(box), "score": round(score, 4)} for box, score in found]
+
+
+def test_nobody_is_said_in_words(with_a_finder: Path, capsys: Out) -> None:
+    predict(ASTRONAUT, "--box-threshold", "1.0")
+
+    assert ": nobody → astronaut-pose.jpg" in capsys.readouterr().out
+
+
+def test_flags_of_poses_are_not_for_boxes(with_a_finder: Path, capsys: Out) -> None:
+    assert predict(ASTRONAUT, "--task", "people", "--finder", "other-people") == 2
+    assert "--finder is for pose; model 'small-people' is for people" in capsys.readouterr().err
 
 
 def test_a_model_without_named_classes_numbers_them(tmp_path: Path, capsys: Out) -> None:

@@ -1,7 +1,7 @@
 """Skeletons, boxes and masks over a picture."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hrformer.geometry.palettes import CAMVID, PARSING
 from hrformer.geometry.skeletons import JOINTS
-from hrformer.images.draw import draw_mask, draw_people
+from hrformer.images.draw import draw_boxes, draw_mask, draw_people
 from hrformer.images.strokes import draw_disc, draw_line
 from tests.images.samples import photo
 
@@ -49,6 +49,16 @@ def test_the_left_side_is_warm_and_the_right_side_cold(part: str) -> None:
 
     assert left[0] > left[2]
     assert right[2] > right[0]
+
+
+def test_boxes_are_drawn_as_those_of_people_without_their_skeletons() -> None:
+    people = [person(), replace(person(0.4), box=(5, 30, 60, 90))]
+    drawn = draw_boxes(GREY, people)
+    unseen = [replace(one, keypoints=one.keypoints * [1, 1, 0]) for one in people]
+
+    assert (drawn == draw_people(GREY, unseen)).all()
+    assert (drawn != GREY).any()
+    assert (draw_boxes(GREY, []) == GREY).all()
 
 
 def test_the_picture_given_stays_as_it_is() -> None:
