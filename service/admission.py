@@ -125,7 +125,7 @@ class Admission:
         """Seconds until a work that comes now would be done.
 
         It is decoded while what is ahead is computed; then its items join the last batch of their kind, or
-        make their own when they come later than that.
+        make one of their own when they come later than that.
         """
         ahead = Counter[Hashable]()
         for kind, is_urgent, count in self._ahead():
@@ -147,7 +147,8 @@ class Admission:
         if self._running is None:
             return 0.0
         kind, count, begun = self._running
-        return max(self._seconds(kind, count) - (self.clock() - begun), 0.0)
+        expected_s = self.times[kind].predict(count) if kind in self.times else 0.0
+        return max(expected_s - (self.clock() - begun), 0.0)
 
     @contextmanager
     def running(self, kind: Hashable, count: int) -> Iterator[None]:
@@ -170,6 +171,13 @@ class Admission:
         yield from self.queued()
 
     def _seconds(self, kind: Hashable, items: int) -> float:
+        """Of so many items in as few batches as they fit in, the last filled up as batches were of late.
+
+        What comes later joins that one too, and makes it take longer.
+        """
         if not items or kind not in self.times:
             return 0.0
-        return self.times[kind].predict(items, math.ceil(items / self.max_batch(kind)))
+        time, size = self.times[kind], self.max_batch(kind)
+        batches = math.ceil(items / size)
+        usual = (batches - 1) * size + min(time.mean(), size)
+        return time.predict(max(items, usual), batches)

@@ -33,6 +33,10 @@ class Line:
         each = min(max(each, 0.0), self.t / self.n)
         return each, max((self.t - each * self.n) / self.weight, 0.0)
 
+    def mean(self) -> float:
+        """The size that was usual of late."""
+        return self.n / self.weight if self.weight else 0.0
+
     def predict(self, n: float, starts: int = 1) -> float:
         """Seconds for work of this size in all, begun so many times."""
         each, start = self.line()

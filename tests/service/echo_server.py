@@ -1,24 +1,54 @@
 """The service in a process of its own, with stand-in models: `python -m tests.service.echo_server`.
 
-Settings come from the environment. A batch with a black picture waits until a line comes in.
+Settings come from the environment. What a batch meets depends on the colours of its pictures. The version of
+the model is what the file named by the only argument says when the models are loaded.
 """
 
 import os
 import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from torch import Tensor
 
+from service.models import Model
 from service.server import serve
 from service.settings import read_settings
-from tests.service.echo_models import EchoPose
+from tests.service.echo_models import EchoPose, EchoSegmentation
+
+BLACK, RED, GREEN = (0, 0, 0), (255, 0, 0), (0, 255, 0)
 
 
-def hold(crops: Tensor) -> None:
-    """Waits for a line on standard input before a batch with a black picture."""
-    if any(int(crop.sum()) == 0 for crop in crops):
+def react(crops: Tensor) -> None:
+    """Black waits for a line on standard input, red loses the device, green hangs."""
+    colours = {tuple(crop.amax(dim=(1, 2)).tolist()) for crop in crops}
+    if BLACK in colours:
         print("held", flush=True)  # noqa: T201
         os.read(0, 1)
+    if RED in colours:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+    if GREEN in colours:
+        threading.Event().wait()
+
+
+class Versioned(Mapping[str, Model]):
+    """The models as they are when somebody asks for them."""
+
+    def __init__(self, version: Path | None) -> None:
+        self._version = version
+
+    def __getitem__(self, name: str) -> Model:
+        if name == "echo-parsing":
+            return EchoSegmentation()
+        return EchoPose(react, version=self._version.read_text() if self._version else "")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("echo-pose", "echo-parsing"))
+
+    def __len__(self) -> int:
+        return 2
 
 
 if __name__ == "__main__":
-    sys.exit(serve(read_settings({}), {"echo-pose": EchoPose(hold)}))
+    sys.exit(serve(read_settings({}), Versioned(Path(sys.argv[1]) if sys.argv[1:] else None)))

@@ -35,3 +35,11 @@ def halves(left: Colour, right: Colour, width: int = 40, height: int = 30) -> by
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
+
+
+def noise(width: int, height: int, kind: str = "JPEG") -> bytes:
+    """A picture file that does not compress."""
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind)
+    return file.getvalue()

@@ -40,6 +40,12 @@ def within(seconds: float) -> Deadline:
     return Deadline(seconds, round(seconds * 1000), clock=lambda: 0.0)
 
 
+def learn(subject: Admission, kind: str, each_s: float, start_s: float) -> None:
+    """Batches of one item of late, and one of four long ago."""
+    for n in [4] + [1] * 30:
+        subject.observe(kind, n, each_s * n + start_s)
+
+
 @given(
     each=st.floats(0.001, 1),
     start=st.floats(0, 1),
@@ -68,9 +74,8 @@ def test_nothing_is_known_before_the_first_batch() -> None:
 
 def test_the_wait_counts_what_is_coming_and_what_is_queued_of_every_kind() -> None:
     subject = admission([("pose", False, 2), ("mask", True, 2)])
-    for n in (1, 2, 4):
-        subject.observe("pose", n, 0.1 * n + 0.5)
-        subject.observe("mask", n, 1.0 * n)
+    learn(subject, "pose", 0.1, 0.5)
+    learn(subject, "mask", 1.0, 0.0)
     with subject.places(Work("pose", 4), FAR):
         # 7 crops in two batches, and two masks.
         assert subject.wait_s(Work("pose", 1)) == pytest.approx(0.7 + 1.0 + 2.0)
@@ -78,10 +83,16 @@ def test_the_wait_counts_what_is_coming_and_what_is_queued_of_every_kind() -> No
 
 def test_what_joins_a_batch_that_is_not_full_pays_no_start() -> None:
     subject = admission([("pose", False, 2)])
-    for n in (1, 2, 4):
-        subject.observe("pose", n, 0.1 * n + 0.5)
+    learn(subject, "pose", 0.1, 0.5)
     assert subject.wait_s(Work("pose", 1)) == pytest.approx(0.3 + 0.5)
-    assert subject.wait_s(Work("pose", 3)) == pytest.approx(0.5 + 2 * 0.5)
+    assert subject.wait_s(Work("pose", 4)) == pytest.approx(0.6 + 2 * 0.5)
+
+
+def test_a_batch_is_expected_to_fill_up_as_the_last_ones_did() -> None:
+    subject = admission()
+    for _ in range(9):
+        subject.observe("pose", 4, 4.5)
+    assert subject.wait_s(Work("pose", 1)) == pytest.approx(4.5)
 
 
 def test_a_picture_is_decoded_while_what_is_ahead_is_computed() -> None:
@@ -108,7 +119,7 @@ def test_what_has_run_of_the_present_batch_is_not_waited_for() -> None:
 def test_a_batch_that_takes_longer_than_ever_does_not_shorten_the_wait() -> None:
     clock = Clock()
     subject = admission([("pose", False, 20)], clock=clock)
-    subject.observe("pose", 4, 4.0)
+    subject.observe("pose", 1, 1.0)
     with subject.running("pose", 4):
         clock.now_s = 1000.0
         assert subject.wait_s(Work("pose", 1)) == pytest.approx(21.0)

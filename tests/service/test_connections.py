@@ -1,7 +1,6 @@
 """What only real sockets show: clients that leave, stall, or send more than they said."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -27,34 +26,6 @@ async def leave(writer: asyncio.StreamWriter) -> None:
 
 async def answer_of(reader: asyncio.StreamReader) -> bytes:
     return (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)).lower()
-
-
-async def test_a_client_that_leaves_frees_its_place_in_the_queue() -> None:
-    gate = Gate()
-    async with on_sockets({"echo-pose": EchoPose(gate)}, max_pose_batch=1) as running:
-        staying = asyncio.create_task(running.client.post("/pose", content=PICTURE))
-        await gate.entered()
-        _, writer = await connect(running)
-        writer.write(head(len(PICTURE)) + PICTURE)
-        await until(lambda: running.parts.batcher.line.waiting() == 1)
-        await leave(writer)
-        await until(lambda: running.metric("cancelled_total", stage="wait") == 1)
-        assert (running.parts.batcher.line.waiting(), running.parts.admission.requests) == (0, 1)
-        gate.open()
-        assert (await staying).status_code == 200
-        assert running.pose.batch_sizes == [1]
-
-
-async def test_a_client_that_leaves_while_the_model_runs_is_not_waited_for() -> None:
-    gate = Gate()
-    async with on_sockets({"echo-pose": EchoPose(gate)}) as running:
-        _, writer = await connect(running)
-        writer.write(head(len(PICTURE)) + PICTURE)
-        await gate.entered()
-        await leave(writer)
-        await until(lambda: running.metric("cancelled_total", stage="model") == 1)
-        assert running.parts.admission.requests == 0
-        gate.open()
 
 
 async def test_a_client_that_leaves_while_sending_is_counted() -> None:
@@ -115,51 +86,6 @@ async def test_requests_sent_at_once_on_one_connection_are_answered_in_order() -
             length = int(answer.split(b"content-length: ")[1].split(b"\r\n")[0])
             await reader.readexactly(length)
         await leave(writer)
-
-
-async def test_a_deadline_passes_while_the_model_hangs() -> None:
-    gate = Gate()
-    async with on_sockets({"echo-pose": EchoPose(gate)}) as running:
-        begun = time.monotonic()
-        answer = await running.client.post("/pose", content=PICTURE, headers={"X-Timeout-Ms": "50"})
-        assert (answer.status_code, time.monotonic() - begun < 5) == (504, True)
-        assert running.metric("deadline_exceeded_total", stage="model") == 1
-        gate.open()
-
-
-async def test_no_picture_is_answered_for_another() -> None:
-    """Two hundred pictures at once, each of its own colour, over real connections."""
-    colours = [(n, (n * 7) % 256, 200) for n in range(200)]
-    async with on_sockets(max_requests=1000) as running:
-
-        async def ask(colour: tuple[int, int, int]) -> tuple[float, float]:
-            answer = await running.client.post("/pose", content=plain(colour))
-            point = answer.json()["people"][0]["keypoints"][3]
-            return point["x"], point["y"]
-
-        found = await asyncio.gather(*(ask(colour) for colour in colours))
-        assert found == [(float(red), float(green)) for red, green, _ in colours]
-        assert max(running.pose.batch_sizes) > 1
-
-
-async def test_one_bad_picture_fails_alone_in_its_batch() -> None:
-    gate = Gate()
-
-    def fail_on_black(crops: object) -> None:
-        gate(crops)  # type: ignore[arg-type]
-        if any(int(crop.sum()) == 0 for crop in crops):  # type: ignore[attr-defined]
-            raise RuntimeError("black")
-
-    async with in_process({"echo-pose": EchoPose(fail_on_black)}) as running:
-        first = asyncio.create_task(running.client.post("/pose", content=PICTURE))
-        await gate.entered()
-        colours = [(9, 9, 9), (0, 0, 0), (8, 8, 8)]
-        rest = [
-            asyncio.create_task(running.client.post("/pose", content=plain(colour))) for colour in colours
-        ]
-        await until(lambda: running.parts.batcher.line.waiting() == 3)
-        gate.open()
-        assert [(await request).status_code for request in [first, *rest]] == [200, 200, 500, 200]
 
 
 async def test_an_urgent_request_goes_first() -> None:

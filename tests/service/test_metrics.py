@@ -113,17 +113,6 @@ async def test_refusals_are_counted_by_reason() -> None:
         assert running.metric("refused_total", route="/segment", reason="device-failed") == 1
 
 
-async def test_an_exceeded_deadline_is_counted_by_stage() -> None:
-    gate = Gate()
-    async with in_process({"echo-pose": EchoPose(gate)}) as running:
-        first = asyncio.create_task(running.client.post("/pose", content=plain()))
-        await gate.entered()
-        await running.client.post("/pose", content=plain(), headers={"X-Timeout-Ms": "50"})
-        assert running.metric("deadline_exceeded_total", stage="wait") == 1
-        gate.open()
-        await first
-
-
 async def test_two_services_in_one_process_keep_their_numbers_apart() -> None:
     async with in_process() as one, in_process() as other:
         await one.client.post("/pose", content=plain())

@@ -5,92 +5,19 @@ import json
 import os
 import signal
 import socket
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import pytest
 
-from tests.conftest import REPOSITORY
-from tests.service.conftest import until
+from tests.service.echo_server import BLACK, GREEN, RED
 from tests.service.pictures import plain
-
-BLACK = plain((0, 0, 0))
-
-
-@dataclass
-class Server:
-    process: Process
-    client: httpx.AsyncClient
-
-    async def held(self) -> None:
-        """Returns when the model waits with a black picture."""
-        assert self.process.stdout is not None
-        assert await asyncio.wait_for(self.process.stdout.readline(), 30) == b"held\n"
-
-    def let_go(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(b"\n")
-
-    async def ended(self) -> int:
-        return await asyncio.wait_for(self.process.wait(), 30)
-
-
-async def run(*arguments: str, **environment: str) -> Process:
-    command = [sys.executable, "-m", *arguments]
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HRFORMER_")}
-    environ = {**inherited, **environment, "OMP_NUM_THREADS": "1"}
-    return await asyncio.create_subprocess_exec(
-        *command, cwd=REPOSITORY, env=environ, stdin=PIPE, stdout=PIPE, stderr=PIPE
-    )
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-@asynccontextmanager
-async def server(**environment: str) -> AsyncIterator[Server]:
-    """A process that is ready."""
-    port = free_port()
-    process = await run("tests.service.echo_server", HRFORMER_PORT=str(port), **environment)
-    try:
-        await logged(process, "ready")
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            await connected(client)
-            yield Server(process, client)
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.communicate()
-
-
-async def logged(process: Process, message: str) -> dict[str, object]:
-    """The log line with this message."""
-    assert process.stderr is not None
-    async with asyncio.timeout(60):
-        async for line in process.stderr:
-            entry: dict[str, object] = json.loads(line)
-            if entry["message"] == message:
-                return entry
-    raise AssertionError(f"the process ended and never logged {message!r}")
-
-
-async def connected(client: httpx.AsyncClient) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            with suppress(httpx.ConnectError):
-                await client.get("/livez")
-                return
+from tests.service.processes import connected, free_port, logged, run, server, stopped_under_load
 
 
 async def test_what_was_accepted_is_answered_through_sigterm_and_the_exit_code_is_0() -> None:
     async with server(HRFORMER_DRAIN_GRACE_S="0") as running:
-        accepted = asyncio.create_task(running.client.post("/pose", content=BLACK))
+        accepted = asyncio.create_task(running.client.post("/pose", content=plain(BLACK)))
         await running.held()
         running.process.send_signal(signal.SIGTERM)
         while (ready := await running.client.get("/readyz")).status_code == 200:
@@ -115,7 +42,7 @@ async def test_work_is_taken_for_a_while_after_sigterm() -> None:
 
 async def test_a_model_that_hangs_does_not_keep_the_process_from_ending() -> None:
     async with server(HRFORMER_DRAIN_GRACE_S="0") as running:
-        hanging = running.client.post("/pose", content=BLACK, headers={"X-Timeout-Ms": "500"})
+        hanging = running.client.post("/pose", content=plain(BLACK), headers={"X-Timeout-Ms": "500"})
         asking = asyncio.create_task(hanging)
         await running.held()
         running.process.send_signal(signal.SIGTERM)
@@ -154,33 +81,74 @@ async def test_a_port_that_is_taken_ends_the_process_with_exit_code_1() -> None:
     assert b"address already in use" in err
 
 
-async def ask_until_refused(port: int, statuses: list[int]) -> None:
-    """Asks on and on, over connections kept as long as the service allows; a missing answer is an error."""
-    body = plain()
-    request = b"POST /pose HTTP/1.1\r\nHost: service\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-    while True:
-        try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        except ConnectionRefusedError:
-            return
-        head = b""
-        while b"connection: close" not in head:
-            writer.write(request)
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            await reader.readexactly(int(head.split(b"content-length: ")[1].split(b"\r\n")[0]))
-            statuses.append(int(head[9:12]))
-        writer.close()
+@pytest.mark.parametrize("grace_s", ["0", "0.3"])
+async def test_no_request_is_lost_when_the_service_stops_under_load(grace_s: str) -> None:
+    statuses, code = await stopped_under_load(grace_s)
+    assert (statuses <= {200, 503}, code) == (True, 0)
 
 
-async def test_no_request_is_lost_when_the_service_stops_under_load() -> None:
-    async with server(HRFORMER_DRAIN_GRACE_S="0.3", HRFORMER_LOG_LEVEL="info") as running:
-        statuses: list[int] = []
-        port = running.client.base_url.port
-        clients = [asyncio.create_task(ask_until_refused(port or 0, statuses)) for _ in range(16)]
-        reading = asyncio.create_task(running.process.stderr.read())  # type: ignore[union-attr]
-        await until(lambda: len(statuses) > 100)
-        running.process.send_signal(signal.SIGTERM)
-        await asyncio.gather(*clients)
-        assert await running.ended() == 0
-        assert set(statuses) == {200, 503}
-        await reading
+async def test_a_lost_device_answers_503_and_ends_the_process_with_exit_code_1() -> None:
+    async with server(HRFORMER_MAX_POSE_BATCH="1") as running:
+        first = asyncio.create_task(running.client.post("/pose", content=plain(BLACK)))
+        await running.held()
+        others = [
+            asyncio.create_task(running.client.post("/pose", content=plain(colour)))
+            for colour in (RED, (1, 2, 3), (4, 5, 6))
+        ]
+        await until_queued(running.client, 3)
+        running.let_go()
+        assert (await first).status_code == 200
+        assert {(await other).json()["type"] for other in others} == {"/problems/device-failed"}
+        assert await running.ended() == 1
+
+
+async def until_queued(client: httpx.AsyncClient, count: int) -> None:
+    line = f'hrformer_queue_items{{model="echo-pose"}} {count}.0'
+    while line not in (await client.get("/metrics")).text:
+        pass
+
+
+async def test_a_call_that_hangs_answers_503_and_ends_the_process_with_exit_code_1() -> None:
+    async with server(HRFORMER_HANG_AFTER_S="0.2") as running:
+        answer = await running.client.post("/pose", content=plain(GREEN))
+        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/device-failed")
+        assert await running.ended() == 1
+
+
+async def test_sighup_swaps_the_models(tmp_path: Path) -> None:
+    (tmp_path / "version").write_text("aaaaaaaaaaaa")
+    async with server(str(tmp_path / "version")) as running:
+        before = await running.client.post("/pose", content=plain())
+        (tmp_path / "version").write_text("bbbbbbbbbbbb")
+        running.process.send_signal(signal.SIGHUP)
+        await logged(running.process, "models swapped")
+        after = await running.client.post("/pose", content=plain())
+        found = [answer.headers["x-model-version"] for answer in (before, after)]
+        assert found == ["aaaaaaaaaaaa", "bbbbbbbbbbbb"]
+
+
+async def test_a_killed_process_breaks_the_connection_and_a_new_one_takes_its_port() -> None:
+    port = str(free_port())
+    async with server(HRFORMER_PORT=port) as running:
+        asking = asyncio.create_task(running.client.post("/pose", content=plain(BLACK)))
+        await running.held()
+        running.process.kill()
+        with pytest.raises(httpx.TransportError):
+            await asking
+        await running.process.wait()
+        async with server(HRFORMER_PORT=port) as successor:
+            assert (await successor.client.post("/pose", content=plain())).status_code == 200
+
+
+async def test_a_full_disk_under_the_log_stops_no_answer() -> None:
+    port, full = free_port(), os.open("/dev/full", os.O_WRONLY)
+    process = await run("tests.service.echo_server", stderr=full, HRFORMER_PORT=str(port))
+    os.close(full)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        await connected(client)
+        while (await client.get("/readyz")).status_code != 200:
+            pass
+        answer = await client.post("/pose", content=plain())
+    process.terminate()
+    await process.communicate()
+    assert (answer.status_code, process.returncode) == (200, 0)
