@@ -5,31 +5,40 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hrformer.cli.arguments import add_fields, from_flags
+from hrformer.cli.figures_table import figure_rows
 from hrformer.cli.hardware import Hardware
 from hrformer.cli.table import table
 
 if TYPE_CHECKING:
-    from hrformer.engine.pose import PoseEngine
-    from hrformer.engine.segmentation import SegmentationEngine
-    from hrformer.evaluation.pose import PoseFigures
-    from hrformer.evaluation.segmentation import SegmentationFigures
+    from hrformer.evaluation.run import Measurement, Model, Question
 
 T = TypeVar("T")
 
 DESCRIPTION = """\
-Measures a model on the labelled pictures of a folder, as its task has them.
+Measures a model on the labelled pictures of a folder, as its task has them. Behind each figure stands its
+95 % interval, by the bootstrap over pictures: how far it may be off because the set has these and no others.
 
-pose:          COCO keypoints (SPLIT.json beside images/, or COCO's own folders). Boxes are those of the
-               labels; mean OKS over all persons and by where their labels come from, COCO's AP and AR.
-segmentation:  images/, masks/, classes.json and SPLIT.txt. IoU of each class and their mean, pixel accuracy,
-               at the full size of the pictures.
+pose:           COCO keypoints (SPLIT.json beside images/, or COCO's own folders). With the boxes of the
+                labels: mean OKS over all persons and by where their labels come from; PCK, the share of the
+                labelled joints within 0.1 and 0.2 of the box's longer side; COCO's AP and AR.
+                With --detections: AP and AR over whole pictures, a score being the detection's times that of
+                its keypoints. Mean OKS and PCK belong to labelled boxes, and are left out.
+segmentation:   images/, masks/, classes.json and SPLIT.txt. IoU of each class and their mean, accuracy, and
+                the IoU of all that is not background, at the full size of the pictures. Where the set has
+                only background and person, all other classes of the model count as person.
+people:         all people of whole photographs, as for pose. AP and AR of the boxes found, recall by size at
+                an IoU of 0.5, and the share of photographs without people where somebody is found.
+classification: SPLIT/CLASS/NAME.jpg. Share of the pictures whose class is the likeliest, or one of the five
+                likeliest.
 
-Exit codes: 0 measured, 2 wrong use or a folder that is not in its format, 130 interrupted."""
+Exit codes: 0 measured, 2 wrong use, a folder that is not in its format or a service that does not answer,
+130 interrupted."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,12 +46,47 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         "hrformer evaluate", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    p.add_argument("model", metavar="MODEL", help="name in the manifest, or a .safetensors file")
+    p.add_argument(
+        "model",
+        metavar="MODEL",
+        help="name in the manifest, or a .safetensors file; with --url, a name there",
+    )
     p.add_argument("--data", metavar="DIR", type=Path, required=True, help="folder of the data set")
     p.add_argument("--split", default="val", help="part of the set (default: val)")
-    p.add_argument("--flip-test", action="store_true", help="average with the mirrored crop; pose only")
-    p.add_argument("--limit", type=int, metavar="N", help="the first N persons or pictures alone")
-    p.add_argument("--json", action="store_true", help="print the figures as JSON")
+    p.add_argument(
+        "--detections",
+        metavar="FILE",
+        type=Path,
+        help="people found by a detector, in place of the labels' boxes; pose only. COCO's results format, "
+        "[{image_id, category_id, bbox, score}, …]; other categories than 1 are left out",
+    )
+    p.add_argument(
+        "--flip-test", action="store_true", help="average with the mirrored crop or picture; pose and masks"
+    )
+    p.add_argument(
+        "--scales",
+        type=_scales,
+        default=(1.0,),
+        metavar="S,S…",
+        help="average over the input size times each, to multiples of 32 px; masks only (default: 1)",
+    )
+    p.add_argument(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="the first N persons, with --detections pictures; N pictures; of classes, spread evenly",
+    )
+    p.add_argument(
+        "--batch",
+        type=int,
+        default=1,
+        metavar="N",
+        help="run N persons or pictures together, with --url ask for N at once. Faster, but the last digits "
+        "of the figures then depend on what runs together (default: 1)",
+    )
+    p.add_argument("--url", metavar="URL", help="ask a running service, http://host:port, for all answers")
+    p.add_argument("--api-key", metavar="KEY", help="of the service")
+    p.add_argument("--json", action="store_true", help="print figures and intervals as JSON")
     add_fields(p, Hardware)
     return p
 
@@ -50,76 +94,88 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Measures and prints."""
     arguments = parser().parse_args(argv)
-    from hrformer.engine.pose import PoseEngine
-    from hrformer.engine.predictor import load
+    from hrformer.engine.views import Views
+    from hrformer.evaluation.run import Question, measure_model
 
-    if arguments.limit is not None and arguments.limit < 1:
-        raise ValueError(f"--limit is {arguments.limit}; expected 1 or more")
-    hardware = from_flags(Hardware, arguments)
-    engine = load(
-        arguments.model, device=hardware.device, precision=hardware.precision, threads=hardware.threads
-    ).engine
-    if isinstance(engine, PoseEngine):
-        pose = _pose_figures(engine, arguments)
-        values, rows, what = asdict(pose), _pose_rows(pose), f"{pose.persons} persons"
-    else:
-        masks = _mask_figures(engine, arguments)
-        values, rows, what = asdict(masks), _mask_rows(masks), f"{masks.pictures} pictures"
-    entry = engine.entry
+    _check_numbers(arguments)
+    question = Question(
+        data=arguments.data,
+        split=arguments.split,
+        limit=arguments.limit,
+        detections=arguments.detections,
+        views=Views(arguments.flip_test, arguments.scales),
+    )
+    with _model(arguments) as model:
+        _check_task(model, question)
+        found = measure_model(model, question, _shown)
     if arguments.json:
-        asked = {"data": str(arguments.data), "split": arguments.split, "flip_test": arguments.flip_test}
-        model = {"model": entry.name, "model_version": entry.version}
-        print(json.dumps(_without_nan({**model, **asked, **values}), indent=2))
-    else:
-        print(f"{entry.name} on {arguments.data}, {arguments.split}: {what}\n")
-        print(table(("figure", "value"), rows))
+        print(json.dumps(_without_nan(_values(model, question, found, arguments.url)), indent=2))
+        return 0
+    where = f" behind {arguments.url}" if arguments.url else ""
+    print(f"{model.name}{where} on {arguments.data}, {arguments.split}: {found.count} {found.counted}\n")
+    print(table(("figure", "value and 95 % interval"), list(figure_rows(found.figures))))
     return 0
 
 
-def _pose_figures(engine: "PoseEngine", arguments: argparse.Namespace) -> "PoseFigures":
-    from hrformer.data.coco import read_persons
-    from hrformer.evaluation.pose import pose_figures, predict_persons
+def _model(arguments: argparse.Namespace) -> "AbstractContextManager[Model]":
+    from hrformer.engine.predictor import load
+    from hrformer.evaluation.in_process import InProcess
+    from hrformer.evaluation.over_http import Service
 
-    persons = read_persons(arguments.data, arguments.split)[: arguments.limit]
-    answers = predict_persons(engine, persons, flip_test=arguments.flip_test)
-    return pose_figures(list(_shown(answers, len(persons))), persons)
-
-
-def _mask_figures(engine: "SegmentationEngine", arguments: argparse.Namespace) -> "SegmentationFigures":
-    import torch
-
-    from hrformer.data.mask_folder import read_mask_folder
-    from hrformer.evaluation.segmentation import confusions, segmentation_figures
-
-    if arguments.flip_test:
-        raise ValueError(f"--flip-test is for pose; model {engine.entry.name!r} is for segmentation")
-    folder = read_mask_folder(arguments.data, arguments.split)
-    folder = replace(folder, samples=folder.samples[: arguments.limit])
-    total = torch.stack(list(_shown(confusions(engine, folder), len(folder.samples)))).sum(dim=0)
-    return segmentation_figures(total, folder.classes, folder.background, len(folder.samples))
+    if arguments.url is not None:
+        if own := [field.name for field in fields(Hardware) if hasattr(arguments, field.name)]:
+            raise ValueError(f"--{own[0]} is a matter of the service; leave it out with --url")
+        return Service(arguments.url, arguments.model, api_key=arguments.api_key, at_once=arguments.batch)
+    if arguments.api_key is not None:
+        raise ValueError("--api-key is for a service; give --url too")
+    hardware = from_flags(Hardware, arguments)
+    predictor = load(
+        arguments.model, device=hardware.device, precision=hardware.precision, threads=hardware.threads
+    )
+    return nullcontext(InProcess(predictor.engine, at_once=arguments.batch))
 
 
-def _pose_rows(figures: "PoseFigures") -> list[tuple[str, str]]:
-    named = {label: value for label, value in figures.mean_oks_by_label.items() if label}
-    return [
-        ("mean OKS", _share(figures.mean_oks)),
-        *((f"  {label}", _share(value)) for label, value in named.items()),
-        *((name, _share(value if value >= 0 else math.nan)) for name, value in figures.coco.items()),
-    ]
+def _check_numbers(arguments: argparse.Namespace) -> None:
+    for flag, value in (("--limit", arguments.limit), ("--batch", arguments.batch)):
+        if value is not None and value < 1:
+            raise ValueError(f"{flag} is {value}; expected 1 or more")
 
 
-def _mask_rows(figures: "SegmentationFigures") -> list[tuple[str, str]]:
-    return [
-        ("mean IoU", _share(figures.mean_iou)),
-        *((f"  {name}", _share(value)) for name, value in figures.iou.items()),
-        ("pixel accuracy", _share(figures.pixel_accuracy)),
-        ("mean class accuracy", _share(figures.mean_class_accuracy)),
-        ("foreground IoU", _share(figures.foreground_iou)),
-    ]
+def _check_task(model: "Model", question: "Question") -> None:
+    """raises: ValueError for a flag that does not go with the model's task."""
+    views, masks = question.views, model.task == "segmentation"
+    misplaced = {
+        "--detections": (question.detections is not None and model.task != "pose", "pose"),
+        "--scales": (views.scales != (1.0,) and not masks, "segmentation"),
+        "--flip-test": (views.flip_test and not masks and model.task != "pose", "pose and segmentation"),
+    }
+    for flag, (is_wrong, task) in misplaced.items():
+        if is_wrong:
+            raise ValueError(f"{flag} is for {task}; model {model.name!r} is for {model.task}")
 
 
-def _share(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.4f}"
+def _values(model: "Model", question: "Question", found: "Measurement", url: str | None) -> dict[str, Any]:
+    from hrformer.evaluation.figures import as_values
+
+    return {
+        "model": model.name,
+        "model_version": model.version,
+        "url": url,
+        "data": str(question.data),
+        "split": question.split,
+        "detections": None if question.detections is None else str(question.detections),
+        "flip_test": question.views.flip_test,
+        "scales": list(question.views.scales),
+        found.counted: found.count,
+        **as_values(found.figures),
+    }
+
+
+def _scales(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of scales; write 0.75,1,1.25") from None
 
 
 def _shown(items: Iterable[T], total: int) -> Iterator[T]:
@@ -144,4 +200,6 @@ def _without_nan(value: Any) -> Any:
     """JSON has no NaN: null stands for it."""
     if isinstance(value, dict):
         return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value

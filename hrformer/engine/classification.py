@@ -9,7 +9,6 @@ from torch import Tensor
 from hrformer.checkpoints.manifest import Entry
 from hrformer.engine.device import Runner
 from hrformer.geometry.crop import crop_boxes
-from hrformer.geometry.palettes import numbered_palette
 from hrformer.images.decode import Picture
 from hrformer.modeling.config import ClassificationHeadConfig
 from hrformer.modeling.network import Network
@@ -35,13 +34,13 @@ class ClassificationEngine:
         self, network: Network, entry: Entry, *, device: str = "auto", precision: str = "auto"
     ) -> None:
         assert isinstance(entry.config.head, ClassificationHeadConfig)
-        numbered = tuple(name for name, _ in numbered_palette(entry.config.head.classes))
-        if len(entry.classes) not in (0, len(numbered)):
+        self.classes = tuple(name for name, _ in entry.palette)
+        if len(self.classes) != entry.config.head.classes:
             raise ValueError(
-                f"model {entry.name!r} tells {len(numbered)} classes, but {len(entry.classes)} are named"
+                f"model {entry.name!r} tells {entry.config.head.classes} classes, "
+                f"but {len(self.classes)} are named"
             )
         self.entry = entry
-        self.classes = entry.classes or numbered
         self.input_size = entry.input_sizes[0]  # (height, width) of a crop
         self.runner = Runner(network, entry.pixels, device=device, precision=precision)
 

@@ -1,10 +1,10 @@
-"""COCO's figures of keypoints, by pycocotools, and what they would be of other draws of the pictures."""
+"""COCO's figures by pycocotools, and what they would be of other draws of the pictures."""
 
 import contextlib
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,68 +16,83 @@ from hrformer.geometry.skeletons import JOINTS
 
 STATS = ("AP", "AP50", "AP75", "AP_medium", "AP_large", "AR", "AR50", "AR75", "AR_medium", "AR_large")
 RESAMPLES = 300  # of the pictures: each costs a millisecond for 1,000 people, and 50 for 50,000 detections
-_AT_50, _AT_75 = 0, 5  # of the ten OKS thresholds 0.5, 0.55 … 0.95
+AT_50, AT_75 = 0, 5  # of the ten thresholds of OKS or IoU, 0.5, 0.55 … 0.95
 
 Annotation = Mapping[str, Any]
+Redraw = Callable[[Weights], "list[Redrawn]"]
 
 
-def keypoint_evaluation(
-    images: Sequence[int], truths: Iterable[Annotation], found: Sequence[Annotation]
+class Redrawn(NamedTuple):
+    """People of one range of sizes, by COCO's ten thresholds `(10,)`; NaN where there is nobody."""
+
+    precision: Values  # the mean over COCO's 101 recalls
+    recall: Values
+
+
+def evaluation_of(
+    kind: Literal["keypoints", "bbox"],
+    images: Iterable[int],
+    truths: Iterable[Annotation],
+    found: Sequence[Annotation],
 ) -> Any:
-    """COCOeval after its summary: `stats` are the ten figures `STATS`, -1 where no person is of that size.
+    """COCOeval after its summary, with the figures in `stats`, -1 where no person is of that size.
 
     images: all that count, also those without a person, in which every detection is wrong.
-    truths, found: COCO's dictionaries; of a person the category may be left out.
+    truths, found: COCO's dictionaries of people; the category, and a label's number and `iscrowd`, may be
+        left out.
     """
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
         labels = COCO()
         labels.dataset = {
             "info": {},
             "images": [{"id": image} for image in images],
-            "annotations": [{"iscrowd": 0, "category_id": 1, **truth} for truth in truths],
+            "annotations": [
+                {"id": number, "iscrowd": 0, "category_id": 1, **truth}
+                for number, truth in enumerate(truths, start=1)
+            ],
             "categories": [{"id": 1, "name": "person", "keypoints": list(JOINTS)}],
         }
         labels.createIndex()
         answers = labels.loadRes([{"category_id": 1, **answer} for answer in found]) if found else COCO()
-        evaluation = COCOeval(labels, answers, "keypoints")
-        evaluation.params.imgIds, evaluation.params.catIds = sorted(images), [1]
+        evaluation = COCOeval(labels, answers, kind)
+        evaluation.params.imgIds, evaluation.params.catIds = sorted(labels.imgs), [1]
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
     return evaluation
 
 
-def coco_figures(evaluation: Any) -> list[Figure]:
-    """The ten figures with their intervals."""
+def keypoint_figures(evaluation: Any) -> list[Figure]:
+    """The ten figures `STATS` with their intervals."""
+    redraw = redrawn(evaluation)
     values = evaluation.stats.tolist()
     plain = [Figure(name, value, group="coco") for name, value in zip(STATS, values, strict=True)]
     pictures = len(evaluation.params.imgIds)
-    return with_intervals(plain, redrawn(evaluation), pictures, resamples=RESAMPLES)
+    return with_intervals(
+        plain, lambda weights: keypoint_stats(redraw(weights)), pictures, resamples=RESAMPLES
+    )
 
 
-def redrawn(evaluation: Any) -> Callable[[Weights], Values]:
-    """A function that gives the ten figures with each picture, in the order of its id, counted so often.
+def keypoint_stats(people: Sequence[Redrawn]) -> Values:
+    """The ten figures `STATS` of people of all sizes, medium and large ones."""
+    everyone = people[0]
+    shares = [
+        [values.mean(), values[AT_50], values[AT_75], *(one[kind].mean() for one in people[1:])]
+        for kind, values in enumerate(everyone)
+    ]
+    return np.array(shares).flatten()
+
+
+def redrawn(evaluation: Any) -> Redraw:
+    """A function that gives precision and recall with each picture, in the order of its id, counted so often.
 
     pycocotools matches people picture by picture, and then ranks what it found over all pictures; only the
-    ranking is done again. NaN where no person is of that size.
+    ranking is done again. Of each range of sizes, in COCO's order.
     """
-    pictures = len(evaluation.params.imgIds)
-    by_picture = [evaluation.evalImgs[start : start + pictures] for start in range(0, 3 * pictures, pictures)]
-    rankings = [_ranking(matched, pictures) for matched in by_picture]  # all sizes, medium, large
-
-    def figures(weights: Weights) -> Values:
-        (precision, recall), *by_size = (
-            _precision_recall(ranking, weights, evaluation.params.recThrs) for ranking in rankings
-        )
-        medium, large = ((p.mean(), r.mean()) for p, r in by_size)
-        return np.array(
-            [
-                *(precision.mean(), precision[_AT_50], precision[_AT_75], medium[0], large[0]),
-                *(recall.mean(), recall[_AT_50], recall[_AT_75], medium[1], large[1]),
-            ]
-        )
-
-    return figures
+    pictures, recalls = len(evaluation.params.imgIds), evaluation.params.recThrs
+    starts = [index * pictures for index in range(len(evaluation.params.areaRng))]
+    rankings = [_ranking(evaluation.evalImgs[start : start + pictures], pictures) for start in starts]
+    return lambda weights: [_precision_recall(ranking, weights, recalls) for ranking in rankings]
 
 
 @dataclass(frozen=True)
@@ -104,11 +119,10 @@ def _ranking(matched: Sequence[Mapping[str, Any] | None], pictures: int) -> _Ran
     return _Ranking(matches & ~ignored, ~matches & ~ignored, picture.astype(np.intp), persons)
 
 
-def _precision_recall(ranking: _Ranking, weights: Weights, recalls: Values) -> tuple[Values, Values]:
-    """Mean precision at COCO's 101 recalls, and the last recall, `(thresholds,)` each."""
+def _precision_recall(ranking: _Ranking, weights: Weights, recalls: Values) -> Redrawn:
     persons = float(weights @ ranking.persons)
     if persons == 0:
-        return np.full(10, np.nan), np.full(10, np.nan)
+        return Redrawn(np.full(10, np.nan), np.full(10, np.nan))
     counts = weights[ranking.picture]
     right, wrong = np.cumsum(ranking.right * counts, axis=1), np.cumsum(ranking.wrong * counts, axis=1)
     precision = right / (right + wrong + np.spacing(1))
@@ -118,4 +132,4 @@ def _precision_recall(ranking: _Ranking, weights: Weights, recalls: Values) -> t
     recall = right / persons
     at = [np.searchsorted(row, recalls, side="left") for row in recall]
     last = recall[:, -1] if recall.shape[1] else np.zeros(10)
-    return np.array([row[places].mean() for row, places in zip(best, at, strict=True)]), last
+    return Redrawn(np.array([row[places].mean() for row, places in zip(best, at, strict=True)]), last)

@@ -7,7 +7,7 @@ import torch
 
 from hrformer.data.detections import DetectedPerson, LabelledPictures
 from hrformer.engine.results import Person
-from hrformer.evaluation.coco import coco_figures, keypoint_evaluation
+from hrformer.evaluation.coco import evaluation_of, keypoint_figures
 from hrformer.evaluation.figures import Figure
 from hrformer.evaluation.pose import coco_results
 from hrformer.geometry.boxes import centre_scale
@@ -32,7 +32,7 @@ def figures_of_detections(
         (detections[index].image_id for index in kept),
         (scores[index] for index in kept),
     )
-    return coco_figures(keypoint_evaluation(list(pictures.images), pictures.truths, results))
+    return keypoint_figures(evaluation_of("keypoints", pictures.images, pictures.truths, results))
 
 
 def _without_repeats(

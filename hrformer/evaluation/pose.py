@@ -15,7 +15,7 @@ from hrformer.data.errors import BadDataset
 from hrformer.data.pictures import read_picture
 from hrformer.engine.pose import BadBox, PoseEngine, check_boxes
 from hrformer.engine.results import Person
-from hrformer.evaluation.coco import STATS, coco_figures, keypoint_evaluation
+from hrformer.evaluation.coco import STATS, evaluation_of, keypoint_figures
 from hrformer.evaluation.figures import Figure, Values, Weights, ratio, with_intervals
 from hrformer.geometry.similarity import correct_joints, oks
 
@@ -84,7 +84,7 @@ def figures_of_persons(people: Sequence[Person], persons: Sequence[LabelledPerso
         Figure(name, float(value), group=group)
         for (group, name), value in zip(names, compute(np.ones(scores.pictures)), strict=True)
     ]
-    return with_intervals(plain, compute, scores.pictures) + coco_figures(_coco(people, persons))
+    return with_intervals(plain, compute, scores.pictures) + keypoint_figures(_coco(people, persons))
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,9 @@ def _coco(people: Sequence[Person], persons: Sequence[LabelledPerson]) -> Any:
         }
         for person in persons
     ]
-    return keypoint_evaluation(
-        sorted({person.image_id for person in persons}),
+    return evaluation_of(
+        "keypoints",
+        {person.image_id for person in persons},
         truths,
         coco_results(people, (person.image_id for person in persons), (person.score for person in people)),
     )

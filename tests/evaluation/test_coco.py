@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hrformer.evaluation.coco import STATS, coco_figures, keypoint_evaluation, redrawn
+from hrformer.evaluation.coco import STATS, evaluation_of, keypoint_figures, keypoint_stats, redrawn
 from tests.strategies import quick
 
 Record = dict[str, Any]
@@ -60,8 +60,8 @@ def no_value_as_minus_1(values: np.ndarray) -> np.ndarray:
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12))
 def test_all_pictures_once_give_the_figures_of_pycocotools(seed: int, pictures: int) -> None:
     truths, found = scene(np.random.default_rng(seed), pictures)
-    evaluation = keypoint_evaluation(range(pictures), truths, found)
-    figures = redrawn(evaluation)(np.ones(pictures))
+    evaluation = evaluation_of("keypoints", range(pictures), truths, found)
+    figures = keypoint_stats(redrawn(evaluation)(np.ones(pictures)))
 
     np.testing.assert_allclose(no_value_as_minus_1(figures), evaluation.stats, atol=1e-12)
 
@@ -71,17 +71,19 @@ def test_all_pictures_once_give_the_figures_of_pycocotools(seed: int, pictures: 
 def test_a_picture_drawn_twice_counts_as_two_alike(seed: int, times: list[int]) -> None:
     pictures = len(times)
     truths, found = scene(np.random.default_rng(seed), pictures)
-    figures = redrawn(keypoint_evaluation(range(pictures), truths, found))(np.array(times, dtype=float))
+    figures = keypoint_stats(
+        redrawn(evaluation_of("keypoints", range(pictures), truths, found))(np.array(times, dtype=float))
+    )
     images = [c * pictures + i for c in range(max(times)) for i in range(pictures) if c < times[i]]
     copies = repeated(truths, times, pictures), repeated(found, times, pictures)
 
-    expected = keypoint_evaluation(images, *copies).stats
+    expected = evaluation_of("keypoints", images, *copies).stats
     np.testing.assert_allclose(no_value_as_minus_1(figures), expected, atol=1e-12)
 
 
 def test_the_value_lies_in_its_interval() -> None:
     truths, found = scene(np.random.default_rng(0), 60)
-    figures = coco_figures(keypoint_evaluation(range(60), truths, found))
+    figures = keypoint_figures(evaluation_of("keypoints", range(60), truths, found))
 
     assert [figure.name for figure in figures] == list(STATS)
     assert all(figure.low < figure.value < figure.high for figure in figures if figure.value > 0), figures
@@ -90,18 +92,18 @@ def test_the_value_lies_in_its_interval() -> None:
 
 def test_nothing_found_is_no_recall() -> None:
     truths, _ = scene(np.random.default_rng(1), 20)
-    evaluation = keypoint_evaluation(range(20), truths, [])
+    evaluation = evaluation_of("keypoints", range(20), truths, [])
 
     assert evaluation.stats.tolist() == pytest.approx([0] * 10)
-    assert redrawn(evaluation)(np.ones(20)).tolist() == pytest.approx([0] * 10)
+    assert keypoint_stats(redrawn(evaluation)(np.ones(20))).tolist() == pytest.approx([0] * 10)
 
 
 def test_what_is_found_in_a_picture_of_nobody_lowers_the_precision() -> None:
     truths, _ = scene(np.random.default_rng(2), 10)
     right = [{"image_id": t["image_id"], "keypoints": t["keypoints"], "score": 0.5} for t in truths]
     wrong = [{"image_id": 10, "keypoints": right[0]["keypoints"], "score": 0.9}]
-    alone = keypoint_evaluation(range(11), truths, right).stats
-    with_wrong = keypoint_evaluation(range(11), truths, right + wrong).stats
+    alone = evaluation_of("keypoints", range(11), truths, right).stats
+    with_wrong = evaluation_of("keypoints", range(11), truths, right + wrong).stats
 
     assert alone[0] == pytest.approx(1)
     assert with_wrong[0] < 1
@@ -109,6 +111,6 @@ def test_what_is_found_in_a_picture_of_nobody_lowers_the_precision() -> None:
 
 
 def test_nothing_is_printed_on_the_way(capsys: pytest.CaptureFixture[str]) -> None:
-    coco_figures(keypoint_evaluation(range(3), *scene(np.random.default_rng(3), 3)))
+    keypoint_figures(evaluation_of("keypoints", range(3), *scene(np.random.default_rng(3), 3)))
 
     assert capsys.readouterr() == ("", "")

@@ -12,7 +12,13 @@ from hrformer.data.errors import BadDataset
 from hrformer.data.people import Photograph, read_photographs
 from hrformer.engine.people import PeopleEngine
 from hrformer.engine.results import Box, Detection
-from hrformer.evaluation.people import PeopleFigures, find_people, people_figures
+from hrformer.evaluation.people import (
+    INTERVALS,
+    PeopleFigures,
+    figures_of_people,
+    find_people,
+    people_figures,
+)
 from tests.material import people_entry, seeded, shallow_people, write_people_set
 
 Rows = Sequence[Sequence[float]]
@@ -30,6 +36,35 @@ def found(*boxes: Sequence[float], score: float = 0.9) -> list[Detection]:
 
 def figures(photographs: Sequence[Photograph], *answers: list[Detection]) -> PeopleFigures:
     return people_figures(answers, photographs)
+
+
+def test_of_pictures_that_are_all_alike_no_other_figures_can_be_drawn() -> None:
+    """Found and not, of three sizes, in a crowd and where nobody is; the figures are those of pycocotools."""
+    people = [(0, 0, 20, 30), (50, 50, 60, 80), (10, 200, 150, 180), (200, 0, 70, 70)]
+    answer = [
+        *found(FAR, score=0.6),
+        *found((0, 2, 20, 30), score=0.9),
+        *found((50, 50, 55, 70), (10, 190, 150, 180), score=0.5),
+        *found((402, 0, 100, 90), score=0.95),
+    ]
+    photographs = [photograph(number, people, [(400, 0, 200, 100)]) for number in range(5)]
+    measured = figures_of_people([answer] * 5, photographs)
+
+    assert [figure.value for figure in measured if figure.group == "coco"] == [
+        people_figures([answer] * 5, photographs).coco[name] for name in INTERVALS
+    ]
+    assert 0 < measured[0].value < 1
+    for figure in measured[:-1]:
+        assert (figure.low, figure.high) == pytest.approx((figure.value, figure.value)), figure
+
+
+def test_false_alarms_have_an_interval_of_the_empty_photographs() -> None:
+    photographs = [photograph(0, [FAR]), *(photograph(number) for number in range(1, 41))]
+    answers = [found(FAR)] + [found(FAR, score=0.7 if number % 4 else 0.3) for number in range(40)]
+    (alarms,) = [f for f in figures_of_people(answers, photographs) if f.name == "false_alarms"]
+
+    assert alarms.value == pytest.approx(0.75)
+    assert 0.5 < alarms.low < 0.7 < 0.8 < alarms.high < 1
 
 
 def test_everybody_found_is_a_precision_of_one() -> None:

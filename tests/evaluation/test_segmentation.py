@@ -1,6 +1,7 @@
 """How good class maps are."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hrformer.data.errors import BadDataset
-from hrformer.data.mask_folder import MaskSample, read_mask_folder
+from hrformer.data.mask_folder import MaskFolder, MaskSample, read_mask_folder
 from hrformer.engine.predictor import Predictor
 from hrformer.engine.segmentation import SegmentationEngine
 from hrformer.evaluation.segmentation import (
     SegmentationFigures,
+    class_table,
     confusion,
     confusions,
+    figures_of_masks,
+    measure,
     segment_sample,
     segmentation_figures,
 )
@@ -82,9 +86,13 @@ def test_figures_do_not_depend_on_the_order_of_the_classes(seed: int, order: lis
     assert after.foreground_iou == pytest.approx(before.foreground_iou, nan_ok=True)
 
 
+def answers(engine: SegmentationEngine, folder: MaskFolder) -> Iterator[np.ndarray]:
+    return (segment_sample(engine, sample).numpy() for sample in folder.samples)
+
+
 def test_every_labelled_pixel_of_a_split_counts_once(tmp_path: Path, engine: SegmentationEngine) -> None:
     folder = read_mask_folder(write_mask_set(tmp_path), "val")
-    found = list(confusions(engine, folder))
+    found = list(confusions(answers(engine, folder), folder, (0, 1)))
 
     assert [int(matrix.sum()) for matrix in found] == [80 * 59] * 3  # the last column has no label
 
@@ -101,5 +109,69 @@ def test_a_mask_measured_is_the_mask_given(tmp_path: Path, engine: SegmentationE
 def test_a_mask_of_another_size_than_its_picture_is_named(tmp_path: Path, engine: SegmentationEngine) -> None:
     directory = write_mask_set(tmp_path)
     Image.new("L", (80, 60)).save(directory / "masks" / "val_1.png")
+    folder = read_mask_folder(directory, "val")
     with pytest.raises(BadDataset, match=r"val_1\.png is 80x60, its picture 60x80"):
-        list(confusions(engine, read_mask_folder(directory, "val")))
+        list(confusions(answers(engine, folder), folder, (0, 1)))
+
+
+def test_the_figures_of_a_split_are_those_of_its_pictures_together(
+    tmp_path: Path, engine: SegmentationEngine
+) -> None:
+    folder = read_mask_folder(write_mask_set(tmp_path, pictures=12), "val")
+    matrices = list(confusions(answers(engine, folder), folder, (0, 1)))
+    found = {f"{one.group}{one.name}": one for one in figures_of_masks(matrices, folder.classes, 0)}
+    whole = measure(engine, folder)
+
+    assert found["mean_iou"].value == whole.mean_iou
+    assert {name: found[f"iou{name}"].value for name in folder.classes} == whole.iou
+    assert found["pixel_accuracy"].value == whole.pixel_accuracy
+    assert found["foreground_iou"].value == whole.foreground_iou
+    assert found["mean_class_accuracy"].value == whole.mean_class_accuracy
+    assert found["pixel_accuracy"].low < whole.pixel_accuracy < found["pixel_accuracy"].high
+
+
+def test_the_interval_of_an_iou_holds_what_other_pictures_have() -> None:
+    """Each picture has an IoU of its own; of twenty drawn anew the pixels are summed, not the shares."""
+    random = np.random.default_rng(5)
+    right = random.integers(0, 1000, 20)
+    matrices = [torch.tensor([[500, 0], [1000 - int(count), int(count)]]) for count in right]
+    found = {one.name: one for one in figures_of_masks(matrices, ("background", "person"), 0)}
+    error = 1.96 * right.std() / 1000 / math.sqrt(20)
+
+    assert found["person"].value == pytest.approx(right.mean() / 1000)
+    assert found["person"].low == pytest.approx(right.mean() / 1000 - error, abs=0.2 * error)
+    assert found["person"].high == pytest.approx(right.mean() / 1000 + error, abs=0.2 * error)
+
+
+def folder_of(*classes: str, background: int | None = 0) -> MaskFolder:
+    return MaskFolder(classes, background, 255, ())
+
+
+@pytest.mark.parametrize(
+    ("known", "folder", "table"),
+    [
+        (NAMES, folder_of(*NAMES), (0, 1, 2)),
+        (NAMES, folder_of("background", "person"), (0, 1, 1)),
+        (("skin", "background"), folder_of("person", "background", background=1), (0, 1)),
+        (("class_0", "class_1"), folder_of("sky", "sea", background=None), (0, 1)),
+    ],
+)
+def test_classes_of_a_model_are_the_sets_by_name(
+    known: tuple[str, ...], folder: MaskFolder, table: tuple[int, ...]
+) -> None:
+    assert class_table("model", known, folder) == table
+
+
+@pytest.mark.parametrize(
+    ("known", "folder"),
+    [
+        (NAMES, folder_of("background", "skin")),
+        (NAMES, folder_of("background", "hair", "skin")),
+        (("sky", "road"), folder_of("background", "person")),
+        (NAMES, folder_of("background", "person", background=None)),
+        (("class_0", "class_1", "class_2"), folder_of("sky", "sea", background=None)),
+    ],
+)
+def test_a_model_of_other_classes_is_refused(known: tuple[str, ...], folder: MaskFolder) -> None:
+    with pytest.raises(ValueError, match=rf"'model' tells {len(known)} classes .*; the masks show"):
+        class_table("model", known, folder)

@@ -1,0 +1,40 @@
+"""A service of real, small models in a process of its own."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.conftest import REPOSITORY
+
+
+@contextmanager
+def service_process(weights: Path) -> Iterator[str]:
+    """The address of `hrformer serve` with the manifest of a folder, ready to answer."""
+    command = [sys.executable, "-m", "service", "--weights", str(weights), "--port", "0"]
+    options = ["--device", "cpu", "--threads", "1", "--drain-grace-s", "0"]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HRFORMER_")}
+    process = subprocess.Popen(
+        command + options, cwd=REPOSITORY, env={**inherited, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    try:
+        address, is_ready = "", False
+        while not (address and is_ready):
+            message = json.loads(process.stderr.readline())["message"]
+            is_ready = is_ready or message == "ready"
+            address = address or "".join(re.findall(r"running on (http://[0-9.:]+)", message))
+        rest = threading.Thread(target=process.stderr.read)  # or the pipe fills, and the process stands
+        rest.start()
+        yield address
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+    rest.join()
+    process.stderr.close()
