@@ -79,6 +79,16 @@ def mask_answer(predictor: "Predictor", data: bytes) -> Answer:
     )
 
 
+def class_answer(predictor: "Predictor", data: bytes) -> Answer:
+    """The likeliest classes of the picture, best first. raises: as `Predictor.classify`."""
+    found = predictor.classify(data)
+    return Answer(
+        {"classes": [{"name": name, "score": rounded_score(score)} for name, score in found]},
+        ", ".join(f"{name} {score:.2f}" for name, score in found),
+        lambda pixels: pixels,
+    )
+
+
 def person_values(person: Person, keypoint_threshold: float) -> dict[str, Any]:
     """Box, scores and named keypoints; coordinates rounded to 0.01 px."""
     return {

@@ -1,10 +1,10 @@
-"""`hrformer predict`: keypoints, boxes or masks of pictures, drawn and as JSON."""
+"""`hrformer predict`: keypoints, boxes, masks or classes of pictures, drawn and as JSON."""
 
 import argparse
 import json
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -29,16 +29,19 @@ Keypoints need a box for each person. The manifest's default model for people fi
 
 The drawn pictures go to OUTPUT, else as NAME-pose.jpg, NAME-people.jpg or NAME-mask.jpg to the current
 folder. With --json the answers are printed, one object a line, and nothing is drawn unless OUTPUT is given.
+A model for classification tells the five likeliest classes of the whole picture; nothing is drawn.
 
 Exit codes: 0; 1 a picture could not be used, the others were; 2 wrong use; 130 interrupted."""
 
-KINDS = {"pose": "pose", "segmentation": "mask", "people": "people"}  # what a file is called, by task
+KINDS = {"pose": "pose", "segmentation": "mask", "people": "people"}  # what a drawn file is called, by task
+ANSWERED = (*KINDS, "classification")  # tasks
 TASKS = {  # that a flag is for, where it is not for all
     "boxes": ("pose",),
     "finder": ("pose",),
     "flip_test": ("pose",),
     "box_threshold": ("pose", "people"),
     "max_people": ("pose", "people"),
+    "output": tuple(KINDS),
 }
 JPEG_QUALITY = 92
 
@@ -52,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("images", metavar="IMAGE", nargs="+", type=Path, help="picture, or folder of pictures")
     p.add_argument("--model", metavar="NAME|FILE", help="default: the task's default model")
-    p.add_argument("--task", choices=tuple(KINDS), help="default: that of the model, else pose")
+    p.add_argument("--task", choices=ANSWERED, help="default: that of the model, else pose")
     p.add_argument(
         "--boxes",
         type=_boxes,
@@ -89,8 +92,9 @@ def main(argv: list[str]) -> int:
     entry = _entry(arguments)
     _check(arguments, entry, len(pictures))
     finder = choose_finder(entry, arguments.finder or AUTO)
-    draws = arguments.output is not None or not arguments.json
-    outputs = output_files(pictures, arguments.output, KINDS[entry.task]) if draws else [None] * len(pictures)
+    outputs: Sequence[Path | None] = [None] * len(pictures)
+    if entry.task in KINDS and (arguments.output is not None or not arguments.json):
+        outputs = output_files(pictures, arguments.output, KINDS[entry.task])
     ask = _question(arguments, entry, finds_people=finder is not None)
     hardware = from_flags(Hardware, arguments)
     set_threads(hardware.threads)
@@ -115,8 +119,8 @@ def _entry(arguments: argparse.Namespace) -> "Entry":
 
 def _check(arguments: argparse.Namespace, entry: "Entry", pictures: int) -> None:
     """raises: ValueError for flags that do not go with the model or with each other."""
-    if entry.task not in KINDS or arguments.task not in (None, entry.task):
-        expected = arguments.task or " or ".join(KINDS)
+    if entry.task not in ANSWERED or arguments.task not in (None, entry.task):
+        expected = arguments.task or " or ".join(ANSWERED)
         raise ValueError(f"model {entry.name!r} is for {entry.task}; expected one for {expected}")
     for name, tasks in TASKS.items():
         if getattr(arguments, name, None) not in (None, False) and entry.task not in tasks:
@@ -130,8 +134,10 @@ def _question(
     arguments: argparse.Namespace, entry: "Entry", *, finds_people: bool
 ) -> "Callable[[Predictor, bytes], Answer]":
     """What is asked of every picture. raises: ValueError for an option out of range."""
-    from hrformer.cli.answers import PoseQuestion, mask_answer, people_answer, pose_answer
+    from hrformer.cli.answers import PoseQuestion, class_answer, mask_answer, people_answer, pose_answer
 
+    if entry.task == "classification":
+        return class_answer
     if entry.task == "segmentation":
         return mask_answer
     search = from_flags(Search, arguments)
@@ -164,7 +170,7 @@ def _predict(
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_bytes(_encoded(drawn, output.suffix))
     if not as_json:
-        return f"{picture}: {answer.words} → {output}"
+        return f"{picture}: {answer.words}" + ("" if output is None else f" → {output}")
     return json.dumps(
         {
             "file": str(picture),

@@ -16,7 +16,7 @@ import hrformer
 from hrformer.checkpoints.manifest import MANIFEST, write_entry
 from hrformer.cli.main import main
 from hrformer.geometry.skeletons import JOINTS
-from tests.material import ASTRONAUT, PICTURES, mask_entry, people_entry, pose_entry, saved
+from tests.material import ASTRONAUT, PICTURES, class_entry, mask_entry, people_entry, pose_entry, saved
 
 Out = pytest.CaptureFixture[str]
 
@@ -339,6 +339,29 @@ def test_a_model_without_named_classes_numbers_them(tmp_path: Path, capsys: Out)
 
     (answer,) = answers(capsys)
     assert {one["name"] for one in answer["classes"]} <= {"class_0", "class_1"}
+
+
+def test_a_classifier_tells_the_likeliest_classes_and_draws_nothing(tmp_path: Path, capsys: Out) -> None:
+    entry = saved(class_entry("pets"), tmp_path)
+    assert predict(ASTRONAUT, "--model", entry.file) == 0
+    words = capsys.readouterr().out
+    predict(ASTRONAUT, "--model", entry.file, "--json")
+    (answer,) = answers(capsys)
+    expected = hrformer.load(entry.file, device="cpu").classify(ASTRONAUT)
+
+    assert [(one["name"], one["score"]) for one in answer["classes"]] == [
+        (name, pytest.approx(score, abs=1e-4)) for name, score in expected
+    ]
+    assert words == f"{ASTRONAUT}: " + ", ".join(f"{name} {score:.2f}" for name, score in expected) + "\n"
+    assert {file.suffix for file in tmp_path.iterdir()} == {".safetensors"}
+
+
+@pytest.mark.parametrize("flag", [["--output", "x.jpg"], ["--flip-test"], ["--max-people", "3"]])
+def test_flags_of_other_tasks_are_not_for_a_classifier(tmp_path: Path, flag: list[str], capsys: Out) -> None:
+    entry = saved(class_entry("pets"), tmp_path)
+
+    assert predict(ASTRONAUT, "--model", entry.file, *flag) == 2
+    assert f"{flag[0]} is for pose" in capsys.readouterr().err
 
 
 def test_a_turned_photograph_is_answered_upright(tmp_path: Path, capsys: Out) -> None:
