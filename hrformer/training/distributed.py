@@ -142,12 +142,13 @@ def gathered(values: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def mean_over_all(total: Tensor, count: Tensor) -> Tensor:
+def mean_over_all(total: Tensor, count: Tensor, *, at_least: float = 0.0) -> Tensor:
     """`total / count` with both summed over the processes, as far as this one has a part in it.
 
     The average over the processes, of these values as of their gradients, is that of the global batch.
+    at_least: what the count of all is taken for if it is smaller.
     """
-    return total * ranks().count / summed(count)
+    return total * ranks().count / summed(count).clamp(min=at_least)
 
 
 def wait_for_all() -> None:

@@ -120,6 +120,8 @@ def _forward(task: Task, network: Network, recipe: Recipe) -> Callable[[Tensor],
     normalise = Runner(network, pixels, device=str(device), precision="float32").normalise
     bfloat16 = recipe.autocast and has_fast_bfloat16(device)
     outputs = spread(network.train(), device)
+    if recipe.compile:
+        outputs = torch.compile(outputs)
 
     def forward(crops: Tensor) -> Any:
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):

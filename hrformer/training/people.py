@@ -68,7 +68,7 @@ class PeopleTask:
         whole, first = indices[: len(indices) - mosaics], indices[len(indices) - mosaics :]
         crops, boxes, kinds = self._crops(whole, recipe.input_size, generator)
         if mosaics:
-            others = torch.randint(self.size, (3 * mosaics,), generator=generator)
+            others = Draw(generator, 3 * mosaics, self.device).rows(self.size)
             tile = (recipe.input_size[0] // 2, recipe.input_size[1] // 2)
             tiles = self._crops(torch.cat([first, others]), tile, generator)
             crops, boxes, kinds = _joined((crops, boxes, kinds), four_in_one(*tiles))

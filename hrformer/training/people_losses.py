@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hrformer.geometry.detections import Targets, boxes_at_places
+from hrformer.training.distributed import mean_over_all
 
 
 def people_loss(centres: Tensor, sides: Tensor, targets: Targets, *, box_weight: float = 5.0) -> Tensor:
@@ -13,7 +14,7 @@ def people_loss(centres: Tensor, sides: Tensor, targets: Targets, *, box_weight:
     centres: logits `(n, h, w)` float32; sides: `(n, 4, h, w)` float32, input px.
     """
     boxes = generalised_iou_loss(boxes_at_places(sides), targets.boxes)
-    boxes = (boxes * targets.weights).sum() / targets.weights.sum().clamp(min=1)
+    boxes = mean_over_all((boxes * targets.weights).sum(), targets.weights.sum(), at_least=1)
     return centre_loss(centres, targets.heatmaps, targets.ignored) + box_weight * boxes
 
 
@@ -27,7 +28,7 @@ def centre_loss(logits: Tensor, heatmaps: Tensor, ignored: Tensor) -> Tensor:
     score = logits.sigmoid()
     yes = F.softplus(-logits) * (1 - score) ** 2 * centre
     no = F.softplus(logits) * score**2 * (1 - heatmaps) ** 4
-    return (yes + no * ~ignored).sum() / centre.sum().clamp(min=1)
+    return mean_over_all((yes + no * ~ignored).sum(), centre.sum(), at_least=1)
 
 
 def generalised_iou_loss(boxes: Tensor, truths: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ class Recipe:
     clip_norm: float = 1.0  # largest norm of the gradient
     ema_decay: float = 0.999
     autocast: bool = True  # bfloat16 where the hardware has it
+    compile: bool = False  # torch.compile: minutes before the first step, so for long runs on a GPU
     seed: int = 0
     log_every_steps: int = 50
     validate_every_minutes: float = 10.0  # and at the end; the state is saved then too

@@ -49,8 +49,10 @@ def test_two_processes_train_the_network_that_one_does(
 ) -> None:
     assert of_one[task].keys() == of_two[task].keys()
     for key, value in of_one[task].items():
-        # In float64; only the loss is in float32, whose halves are rounded apart.
-        torch.testing.assert_close(of_two[task][key], value, rtol=1e-6, atol=1e-7, msg=key)
+        # In float64, but for the loss; where a gradient is nearly nothing, its rounding moves a step of 1e-3.
+        torch.testing.assert_close(
+            of_two[task][key], value, rtol=0, atol=2e-5, msg=lambda told, key=key: f"{key}: {told}"
+        )
 
 
 def test_two_processes_are_interrupted_together_and_one_goes_on(data: Path, tmp_path: Path) -> None:

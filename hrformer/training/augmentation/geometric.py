@@ -36,6 +36,10 @@ class Draw:
         drawn = torch.randn(self.total, generator=self.generator)[self.part] * deviation
         return drawn.clamp(-limit, limit).to(self.device)
 
+    def rows(self, size: int) -> Tensor:
+        """Rows of a set of this size, on the CPU."""
+        return torch.randint(size, (self.total,), generator=self.generator)[self.part]
+
     def chance(self, probability: float) -> Tensor:
         return self.uniform() < probability
 
