@@ -3,13 +3,13 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from tests.conftest import REPOSITORY
 
@@ -20,21 +20,25 @@ def service_process(weights: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "service", "--weights", str(weights), "--port", "0"]
     options = ["--device", "cpu", "--threads", "1", "--drain-grace-s", "0"]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HRFORMER_")}
-    process = subprocess.Popen(
-        command + options, cwd=REPOSITORY, env={**inherited, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE
-    )
-    assert process.stderr is not None
-    try:
-        address, is_ready = "", False
-        while not (address and is_ready):
-            message = json.loads(process.stderr.readline())["message"]
-            is_ready = is_ready or message == "ready"
-            address = address or "".join(re.findall(r"running on (http://[0-9.:]+)", message))
-        rest = threading.Thread(target=process.stderr.read)  # or the pipe fills, and the process stands
-        rest.start()
-        yield address
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-    rest.join()
-    process.stderr.close()
+    environ = {**inherited, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command + options, cwd=REPOSITORY, env=environ, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        try:
+            address = _address_when_ready(process.stderr)
+            rest = threading.Thread(target=process.stderr.read)  # or the pipe fills, and the process stands
+            rest.start()
+            yield address
+        finally:
+            process.terminate()
+        rest.join()
+
+
+def _address_when_ready(log: IO[bytes]) -> str:
+    address, is_ready, said = "", False, []
+    while not (address and is_ready):
+        said.append(log.readline())
+        assert said[-1], f"the service ended: {said}"
+        message = json.loads(said[-1])["message"]
+        is_ready = is_ready or message == "ready"
+        address = address or "".join(re.findall(r"running on (http://[0-9.:]+)", message))
+    return address
