@@ -77,6 +77,7 @@ class Admission:
     coming: Counter[tuple[Hashable, bool]] = field(default_factory=Counter)  # admitted, and not yet queued
     times: dict[Hashable, Line] = field(default_factory=dict)
     _running: tuple[Hashable, int, float] | None = None  # kind, items, begin of the batch that runs
+    _waited_since: float | None = None  # the end of the last batch, when something waited then
 
     @contextmanager
     def request(self) -> Iterator[Hold]:
@@ -152,14 +153,21 @@ class Admission:
 
     @contextmanager
     def running(self, kind: Hashable, count: int) -> Iterator[None]:
-        """While a batch of a kind runs; how long it takes is learned, unless it fails."""
+        """While a batch of a kind runs; how long it takes is learned, unless it fails.
+
+        When something waited already, it counts from the end of the batch before: what lies between them is
+        as much a part of the wait.
+        """
         begun = self.clock()
         self._running = kind, count, begun
         try:
             yield
-            self.observe(kind, count, self.clock() - begun)
+            since = begun if self._waited_since is None else self._waited_since
+            self.observe(kind, count, self.clock() - since)
         finally:
             self._running = None
+            is_waited_for = any(count for _, _, count in self.queued())
+            self._waited_since = self.clock() if is_waited_for else None
 
     def observe(self, kind: Hashable, count: int, seconds: float) -> None:
         """A batch of a kind took so long."""

@@ -25,6 +25,7 @@ KEEP_ALIVE_S = 30  # an idle connection is kept for so long
 LAST_WORDS_S = 0.3  # between the end of listening and the end of the last connections
 LAST_CALL_S = 1.0  # for all threads to end; nobody waits for their calls any more
 SLOW_READERS_S = 30  # clients may take so long to read the last answers after everything is answered
+DEAD_READERS_S = 30  # a client that takes nothing of its answer for so long is dropped
 LAST_READERS_S = 1  # after a failure, when a new process is worth more than their patience
 OK, FAILED, INTERRUPTED = 0, 1, 130
 
@@ -45,6 +46,12 @@ class DrainingServer(uvicorn.Server):
             self.should_exit = self.force_exit = True
         elif self._loop is not None:
             self._loop.call_soon_threadsafe(self._drain, 0.0 if sig == signal.SIGINT else None)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in self._listeners():
+            with listener:
+                drop_dead_readers(listener, DEAD_READERS_S)
 
     async def serve_until_stopped(self) -> int:
         """Serves; returns the exit code."""
@@ -80,7 +87,7 @@ class DrainingServer(uvicorn.Server):
         if self._parts.lifecycle.state is State.FAILED:
             self.config.timeout_graceful_shutdown = LAST_READERS_S
         loop = asyncio.get_running_loop()
-        for connection in self._stop_listening() if self.started else []:
+        for connection in self._stop_listening():
             await loop.connect_accepted_socket(self._protocol, connection)
         # Whoever has just connected, or sends again on an open connection, is still told of the end.
         await asyncio.sleep(LAST_WORDS_S)
@@ -88,9 +95,8 @@ class DrainingServer(uvicorn.Server):
 
     def _stop_listening(self) -> list[socket.socket]:
         """The connections that the system has made and nobody has taken: closing a listener resets them."""
-        numbers = [listener.fileno() for server in self.servers for listener in server.sockets]
-        listeners = [socket.socket(fileno=os.dup(number)) for number in numbers]
-        for server in self.servers:
+        listeners = self._listeners()
+        for server in self.servers if listeners else []:
             server.close()
         waiting = []
         for listener in listeners:
@@ -100,10 +106,25 @@ class DrainingServer(uvicorn.Server):
                     waiting.append(listener.accept()[0])
         return waiting
 
+    def _listeners(self) -> list[socket.socket]:
+        """The sockets that listen, to be closed by whoever asks; those of the event loop stay open."""
+        servers = self.servers if self.started else []
+        numbers = [listener.fileno() for server in servers for listener in server.sockets]
+        return [socket.socket(fileno=os.dup(number)) for number in numbers]
+
     def _protocol(self) -> asyncio.Protocol:
         """As uvicorn makes one for a connection."""
         protocol = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
         return protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+
+def drop_dead_readers(listener: socket.socket, after_s: float) -> None:
+    """Connections of this listener end when their client takes nothing of an answer for so long.
+
+    Its place in the service is free as soon as the answer is made; but the answer would stay in memory.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; what is accepted inherits it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * after_s))
 
 
 def serve(settings: Settings, models: Mapping[str, Model] | None = None) -> int:

@@ -126,6 +126,27 @@ class EchoPose:
         self.before_warm(torch.zeros(1, 3, *SIZE, dtype=torch.uint8))
 
 
+class ConstantPose(EchoPose):
+    """The same answer to everything, for next to nothing: what is left is the service's own time."""
+
+    CROP, MATRIX, POINTS = (
+        torch.zeros(1, 3, *SIZE, dtype=torch.uint8),
+        torch.eye(2, 3)[None],
+        torch.ones(17, 3),
+    )
+
+    def prepare(self, picture: Picture, boxes: Boxes) -> tuple[Tensor, Tensor]:
+        return self.CROP, self.MATRIX
+
+    def run(self, crops: Tensor, flip_test: bool = False) -> Tensor:
+        return torch.zeros(len(crops), 1)
+
+    def finish(
+        self, keypoints: Tensor, matrices: Tensor, boxes: Boxes, scores: Sequence[float] | None = None
+    ) -> list[Person]:
+        return [Person(Box(*box), 1.0, self.POINTS.numpy()) for box in boxes]
+
+
 class EchoSegmentation:
     """The class of every pixel is red divided by 26 in the picture's middle."""
 

@@ -1,12 +1,14 @@
 """The service in a process of its own, with stand-in models: `python -m tests.service.echo_server`.
 
-Settings come from the environment. What a batch meets depends on the colours of its pictures. The version of
-the model is what the file named by the only argument says when the models are loaded.
+Settings come from the environment. What a batch meets depends on the colours of its pictures; ECHO_BATCH_MS
+says how long each takes; with ECHO_CONSTANT=1 a model costs next to nothing. The version of the model is what
+the file named by the only argument says when the models are loaded.
 """
 
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,14 +17,17 @@ from torch import Tensor
 from service.models import Model
 from service.server import serve
 from service.settings import read_settings
-from tests.service.echo_models import EchoPose, EchoSegmentation
+from tests.service.echo_models import ConstantPose, EchoPose, EchoSegmentation
 
+BATCH_S = float(os.environ.get("ECHO_BATCH_MS", "0")) / 1000
 BLACK, RED, GREEN = (0, 0, 0), (255, 0, 0), (0, 255, 0)
 
 
 def react(crops: Tensor) -> None:
     """Black waits for a line on standard input, red loses the device, green hangs."""
     colours = {tuple(crop.amax(dim=(1, 2)).tolist()) for crop in crops}
+    if BATCH_S:
+        time.sleep(BATCH_S)  # a device that computes leaves the processor to others
     if BLACK in colours:
         print("held", flush=True)  # noqa: T201
         os.read(0, 1)
@@ -41,6 +46,8 @@ class Versioned(Mapping[str, Model]):
     def __getitem__(self, name: str) -> Model:
         if name == "echo-parsing":
             return EchoSegmentation()
+        if os.environ.get("ECHO_CONSTANT"):
+            return ConstantPose()
         return EchoPose(react, version=self._version.read_text() if self._version else "")
 
     def __iter__(self) -> Iterator[str]:

@@ -13,6 +13,11 @@ class Answer:
     headers: dict[bytes, bytes]  # names in lower case
     body: bytes
 
+    @property
+    def server_ms(self) -> float:
+        """From arrival to answer by the service's clock."""
+        return float(self.headers[b"server-timing"].split(b"total;dur=")[1])
+
     def json(self) -> Any:
         return orjson.loads(self.body)
 

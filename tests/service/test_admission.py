@@ -32,7 +32,7 @@ def admission(
     bytes_: int = 1000,
     clock: Clock = Clock(),
 ) -> Admission:
-    waiting = queued or []
+    waiting = [] if queued is None else queued
     return Admission(Bounds(requests, items, bytes_), lambda kind: 4, lambda: waiting, clock)
 
 
@@ -139,6 +139,22 @@ def test_a_batch_that_was_run_is_learned_from_and_one_that_failed_is_not() -> No
     with subject.running("pose", 2):
         clock.now_s = 53.0
     assert subject.wait_s(Work("pose", 2)) == pytest.approx(3.0)
+
+
+def test_the_time_between_two_batches_counts_while_something_waits() -> None:
+    clock, queued = Clock(), [("pose", False, 1)]
+    subject = admission(queued, clock=clock)
+    with subject.running("pose", 1):
+        clock.now_s = 1.0
+    clock.now_s = 1.5
+    queued.clear()
+    with subject.running("pose", 1):
+        clock.now_s = 2.5
+    clock.now_s = 50.0
+    assert subject.times["pose"].t == pytest.approx(0.95 * 1.0 + 1.5)
+    with subject.running("pose", 1):
+        clock.now_s = 51.0
+    assert subject.times["pose"].t == pytest.approx(0.95 * (0.95 * 1.0 + 1.5) + 1.0)
 
 
 def test_an_urgent_request_waits_for_the_batch_that_runs_and_for_urgent_ones() -> None:

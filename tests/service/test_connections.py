@@ -1,9 +1,11 @@
 """What only real sockets show: clients that leave, stall, or send more than they said."""
 
 import asyncio
+import socket
 
 import pytest
 
+from service.server import drop_dead_readers
 from tests.service.conftest import Running, in_process, on_sockets, until
 from tests.service.echo_models import EchoPose, Gate
 from tests.service.pictures import plain
@@ -126,3 +128,12 @@ async def test_what_is_not_http_does_no_harm(content: bytes) -> None:
         assert (await asyncio.wait_for(reader.read(), 30)).startswith(b"HTTP/1.1 400")
         await leave(writer)
         assert (await running.client.get("/livez")).status_code == 200
+
+
+def test_a_client_that_reads_nothing_for_long_is_dropped() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        drop_dead_readers(listener, 0.1)
+        with socket.create_connection(listener.getsockname()):
+            connection, _ = listener.accept()
+            with connection, pytest.raises(TimeoutError, match="timed out"):
+                connection.sendall(bytes(64 * 1024 * 1024))  # more than the system takes off our hands
