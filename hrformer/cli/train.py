@@ -7,8 +7,9 @@ from pathlib import Path
 DESCRIPTION = """\
 Trains a model by a recipe and keeps the best averaged weights.
 
-OUTPUT gets model.safetensors (as good as the best validation), metrics.jsonl, samples.jpg and state.pt,
-with which --resume goes on. Fields of the recipe may be set: batch_size=16 augmentation.flip=0.
+OUTPUT gets model.safetensors (as good as the best validation), metrics.jsonl, samples.jpg, samples/ with a
+sheet for each epoch, and state.pt, with which --resume goes on. Fields of the recipe may be set:
+batch_size=16 augmentation.flip=0.
 
 Several GPUs: torchrun --nproc-per-node 8 -m hrformer train RECIPE …
 
@@ -18,7 +19,7 @@ Exit codes: 0 trained to the end, 2 wrong use or data that are not in their form
 
 
 def parser() -> argparse.ArgumentParser:
-    """The flags; the recipes' names are those of the table, which needs torch."""
+    """The flags; the recipes' names are those of the table."""
     from hrformer.training.recipes import RECIPES
 
     p = argparse.ArgumentParser(

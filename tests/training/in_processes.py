@@ -44,10 +44,10 @@ class Unmeasured:
 
 def recipes() -> dict[str, Recipe]:
     """Nothing is dropped; among the masks, few pixels count as hard and some have no label."""
-    masks = mask_recipe(steps=3, batch_size=4, threshold=0.05, min_kept=0.3, class_balance=0.5)
+    masks = mask_recipe(steps=2, batch_size=4, threshold=0.05, min_kept=0.3, class_balance=0.5)
     head = replace(masks.network.head, dropout=0.0)
     return {
-        POSES: pose_recipe(steps=3, network=shallow_pose()),
+        POSES: pose_recipe(steps=2, network=shallow_pose()),
         MASKS: replace(masks, network=replace(masks.network, head=head)),
     }
 
