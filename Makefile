@@ -31,6 +31,10 @@ serve: $(INSTALLED) ## the service on http://localhost:8000 (PORT=8001 for anoth
 test: $(INSTALLED) ## all tests but the slow ones (ARGS="-k pose" for some, ARGS="-m slow" for those)
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: soak
+soak: $(INSTALLED) ## the long tests of the service with their figures, in about ten minutes on an idle machine
+	@$(BIN)/python -m pytest -m slow tests/service/test_soak.py $(ARGS)
+
 .PHONY: test-docker
 test-docker: $(INSTALLED) ## builds the image and brings compose up, where there is a container engine
 	@$(BIN)/python -m pytest -m docker tests/deploy $(ARGS)

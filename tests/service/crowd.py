@@ -148,3 +148,19 @@ async def soak(address: Address, *, requests: int, clients: int, seconds: float)
 
     await asyncio.gather(*(ask_on() for _ in range(clients)))
     return figures
+
+
+async def asked_in_turn(address: Address, bodies: Iterator[bytes], *, connections: int) -> Figures:
+    """Answers to these bodies, over so many connections."""
+    figures = Figures()
+
+    async def ask_all() -> None:
+        connection = await Connection.open(address)
+        for body in bodies:
+            begun = time.perf_counter()
+            answer = await connection.ask(request(body))
+            figures.note(answer.status, time.perf_counter() - begun)
+        await connection.leave()
+
+    await asyncio.gather(*(ask_all() for _ in range(connections)))
+    return figures

@@ -1,7 +1,9 @@
 """Small pictures of one colour, and files that are none."""
 
 import io
+import random
 import zlib
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image
@@ -43,3 +45,22 @@ def noise(width: int, height: int, kind: str = "JPEG") -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, kind)
     return file.getvalue()
+
+
+def damaged(files: Sequence[bytes], count: int) -> Iterator[bytes]:
+    """Files with a few bytes changed, stretches taken out or doubled, or an end that is missing."""
+    chance = random.Random(0)
+    for _ in range(count):
+        data = bytearray(chance.choice(files))
+        for _ in range(chance.randint(1, 4)):
+            at, length = chance.randrange(len(data)), chance.choice((1, 1, 2, 4, 50))
+            change = chance.choice(("bytes", "bytes", "out", "double", "end"))
+            if change == "bytes":
+                data[at : at + length] = chance.randbytes(length)
+            elif change == "out" and len(data) > at + length:
+                del data[at : at + length]
+            elif change == "double":
+                data[at:at] = data[at : at + length]
+            elif at:
+                del data[at:]
+        yield bytes(data)

@@ -1,4 +1,4 @@
-"""Requests made from the API document: whatever is sent, the answer is a documented one."""
+"""Made-up requests and damaged pictures: whatever is sent, the answer is a documented one."""
 
 import asyncio
 
@@ -12,6 +12,9 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.service.conftest import on_sockets
+from tests.service.crowd import asked_in_turn
+from tests.service.pictures import damaged
+from tests.service.test_input_policy import TAKEN
 
 CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
 DEADLINE_EXCEEDED = 504  # made-up requests may leave 1 ms for the answer
@@ -41,4 +44,13 @@ async def test_every_answer_to_made_up_requests_is_a_documented_one() -> None:
     async with on_sockets() as running:
         url = f"http://127.0.0.1:{running.address[1]}/openapi.json"
         assert await asyncio.to_thread(ask_everything, url) == 8
+        assert (await running.client.get("/livez")).status_code == 200
+
+
+async def test_damaged_pictures_are_answered_and_never_a_defect() -> None:
+    files = list(damaged(list(TAKEN.values()), 400))
+    async with on_sockets(max_image_pixels=1_000_000) as running:
+        figures = await asked_in_turn(running.address, iter(files), connections=4)
+        assert figures.statuses.keys() <= {200, 413, 415, 422}
+        assert figures.statuses[422] > 50
         assert (await running.client.get("/livez")).status_code == 200

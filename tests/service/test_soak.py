@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.service.crowd import closed_loop, mixed_up, open_loop, soak
-from tests.service.pictures import plain
+from tests.service.crowd import asked_in_turn, closed_loop, mixed_up, open_loop, soak
+from tests.service.pictures import damaged, plain
 from tests.service.processes import Server, server, stopped_under_load
 from tests.service.raw_client import request
+from tests.service.test_input_policy import TAKEN
 
 pytestmark = pytest.mark.slow
 
@@ -68,6 +69,18 @@ async def test_memory_does_not_grow_over_fifty_thousand_requests(show: Show) -> 
     show(f"soak: {dict(figures.statuses)}; resident {sizes[0]:.0f} to {sizes[-1]:.0f} MiB, {growth:+.1%}")
     assert growth <= 0.01
     assert all(status < 500 for status in figures.statuses)
+
+
+async def test_twenty_thousand_damaged_pictures_are_no_defect(show: Show) -> None:
+    async with server(HRFORMER_MAX_IMAGE_PIXELS="1000000") as running:
+        reading = asyncio.create_task(running.process.stderr.read())  # type: ignore[union-attr]
+        files = damaged(list(TAKEN.values()), 20_000)
+        figures = await asked_in_turn(running.address, files, connections=8)
+        running.process.terminate()
+        await reading
+    slowest_ms = max(figures.percentile_ms(status, 100) for status in figures.statuses)
+    show(f"damaged pictures: {dict(figures.statuses)}, the slowest {slowest_ms:.0f} ms")
+    assert figures.statuses.keys() <= {200, 413, 415, 422}
 
 
 async def test_http_alone_is_quick(show: Show) -> None:
