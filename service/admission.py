@@ -173,10 +173,9 @@ class Admission:
         """A batch of a kind took so long."""
         self.times.setdefault(kind, Line()).observe(count, seconds)
 
-    def _ahead(self) -> Iterator[tuple[Hashable, bool, int]]:
-        for (kind, is_urgent), count in self.coming.items():
-            yield kind, is_urgent, count
-        yield from self.queued()
+    def _ahead(self) -> list[tuple[Hashable, bool, int]]:
+        coming = [(kind, is_urgent, count) for (kind, is_urgent), count in self.coming.items() if count]
+        return [*coming, *self.queued()]
 
     def _seconds(self, kind: Hashable, items: int) -> float:
         """Of so many items in as few batches as they fit in, the last filled up as batches were of late.

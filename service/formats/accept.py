@@ -1,9 +1,11 @@
 """Which media type an `Accept` header asks for (RFC 9110, section 12.5.1)."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 
-def best_media_type(accept: str, offered: Sequence[str]) -> str | None:
+@lru_cache(maxsize=256)  # clients send one of a few
+def best_media_type(accept: str, offered: tuple[str, ...]) -> str | None:
     """The offered type of the highest quality; among equals the one offered first. None when none is wanted.
 
     A part of the header that cannot be read counts for nothing; without a readable part anything will do.

@@ -63,8 +63,10 @@ def choose_format(formats: Mapping[str, Format[Result]], name: str | None, accep
             detail = f"format is {name!r}; this route has {', '.join(formats)}"
             raise Problem("bad-option", detail, field="format")
         return formats[name]
-    chosen = best_media_type(accept, list(dict.fromkeys(form.media_type for form in formats.values())))
+    offered = tuple(dict.fromkeys(form.media_type for form in formats.values()))
+    chosen = best_media_type(accept, offered)
     if chosen is None:
-        offered = ", ".join(dict.fromkeys(form.media_type for form in formats.values()))
-        raise Problem("not-acceptable", f"this route answers {offered}; widen Accept, or name a format")
+        raise Problem(
+            "not-acceptable", f"this route answers {', '.join(offered)}; widen Accept, or name a format"
+        )
     return next(form for form in formats.values() if form.media_type == chosen)
