@@ -91,11 +91,10 @@ async def test_a_lost_device_answers_503_and_ends_the_process_with_exit_code_1()
     async with server(HRFORMER_MAX_POSE_BATCH="1") as running:
         first = asyncio.create_task(running.client.post("/pose", content=plain(BLACK)))
         await running.held()
-        others = [
-            asyncio.create_task(running.client.post("/pose", content=plain(colour)))
-            for colour in (RED, (1, 2, 3), (4, 5, 6))
-        ]
-        await until_queued(running.client, 3)
+        others = []
+        for number, colour in enumerate((RED, (1, 2, 3), (4, 5, 6)), 1):
+            others.append(asyncio.create_task(running.client.post("/pose", content=plain(colour))))
+            await until_queued(running.client, number)
         running.let_go()
         assert (await first).status_code == 200
         assert {(await other).json()["type"] for other in others} == {"/problems/device-failed"}
