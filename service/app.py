@@ -115,12 +115,11 @@ async def _watch(parts: Parts) -> None:
     await parts.lifecycle.started.wait()
 
     def on_hang() -> None:
-        name = max(parts.threads, key=lambda threads: threads.busy_for_s()).name
-        reason = (
-            f"a call of the {name} thread has been running for more than {parts.settings.hang_after_s:g} s"
-        )
+        _, name = parts.longest_call()
+        limit_s = parts.settings.hang_after_s
+        reason = f"a call of the {name} thread has been running for more than {limit_s:g} s"
         parts.lifecycle.fail(reason)
         parts.metrics.device_errors("hang").inc()
         parts.batcher.abandon(DeviceFailed(f"{reason}; send the request to another instance"))
 
-    await watch(parts.longest_call_s, parts.settings.hang_after_s, on_hang)
+    await watch(lambda: parts.longest_call()[0], parts.settings.hang_after_s, on_hang)

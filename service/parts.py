@@ -42,9 +42,9 @@ class Parts:
     def threads(self) -> tuple[Threads, ...]:
         return (self.thread, self.staging, self.decoding.threads, self.encoding.threads, self.loader)
 
-    def longest_call_s(self) -> float:
-        """How long the longest call of a thread that answers requests has been running."""
-        return max(threads.busy_for_s() for threads in self.threads if threads is not self.loader)
+    def longest_call(self) -> tuple[float, str]:
+        """How long the longest call on the way of a request has been running, and of which thread."""
+        return max((threads.busy_for_s(), threads.name) for threads in self.threads if threads != self.loader)
 
     def refresh_gauges(self) -> None:
         """Sets the gauges that are read only when somebody looks."""
