@@ -29,6 +29,7 @@ serve: $(INSTALLED) ## the service on http://localhost:8000 (PORT=8001 for anoth
 
 .PHONY: test
 test: $(INSTALLED) ## all tests but the slow ones (ARGS="-k pose" for some, ARGS="-m slow" for those)
+	@.ci/prometheus $(VENV)
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: soak
@@ -67,6 +68,10 @@ format: $(INSTALLED) ## formats the code and mends what ruff can mend
 lock: $(INSTALLED) ## newest versions into constraints.txt (PIN="torch==2.13.0" holds some back)
 	@$(BIN)/python .ci/lock.py $(PIN)
 	@$(MAKE) install
+
+.PHONY: dashboard
+dashboard: $(INSTALLED) ## Grafana's dashboard from docker/grafana/panels.yml
+	@$(BIN)/python docker/grafana/dashboard.py
 
 .PHONY: train
 train: $(INSTALLED) ## weights into runs/RECIPE: RECIPE=tiny-pose DATA=folder (ARGS="--minutes 60 --resume")

@@ -1,6 +1,5 @@
 """The container files agree with each other and keep to least privilege."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -10,16 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from service.metrics import Metrics
-
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 GPU: dict[str, Any] = yaml.safe_load((ROOT / "docker" / "compose.gpu.yml").read_text())
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
-GRAFANA = ROOT / "docker" / "grafana"
-DASHBOARD: dict[str, Any] = json.loads((GRAFANA / "dashboards" / "service.json").read_text())
 SERVICES = sorted(COMPOSE["services"])
-SUFFIXES = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"]}
 
 
 def has_compose() -> bool:
@@ -80,32 +74,6 @@ def test_prometheus_asks_the_service_where_compose_runs_it() -> None:
     targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in scrape}
     port = COMPOSE["services"]["service"]["ports"][0].rpartition(":")[2]
     assert targets["hrformer"] == [f"service:{port}"]
-
-
-def test_every_panel_asks_the_provisioned_data_source() -> None:
-    source = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())["datasources"][
-        0
-    ]
-    asked = {target["datasource"]["uid"] for panel in DASHBOARD["panels"] for target in panel["targets"]}
-    assert asked == {source["uid"]}
-
-
-def test_every_panel_asks_for_metrics_that_the_service_has() -> None:
-    families = Metrics().registry.collect()
-    offered = {family.name + suffix for family in families for suffix in SUFFIXES[family.type]}
-    queries = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
-    asked = {name for query in queries for name in re.findall(r"hrformer_\w+", query)}
-    assert asked - offered == set()
-
-
-def test_panels_do_not_lie_on_each_other() -> None:
-    cells = [
-        (x, y)
-        for place in (panel["gridPos"] for panel in DASHBOARD["panels"])
-        for x in range(place["x"], place["x"] + place["w"])
-        for y in range(place["y"], place["y"] + place["h"])
-    ]
-    assert (len(cells), max(x for x, _ in cells)) == (len(set(cells)), 23)
 
 
 @pytest.mark.parametrize("files", [["docker-compose.yml"], ["docker-compose.yml", "docker/compose.gpu.yml"]])

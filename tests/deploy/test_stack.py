@@ -18,7 +18,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 PANELS = json.loads((ROOT / "docker/grafana/dashboards/service.json").read_text())["panels"]
-QUERIES = sorted({target["expr"] for panel in PANELS for target in panel["targets"]})
+QUERIES = sorted({target["expr"] for panel in PANELS for target in panel.get("targets", [])})
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
