@@ -1,6 +1,9 @@
 """The class of every pixel: picture → canvas of a fixed size → logits → class map at the picture's size."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,12 +11,31 @@ from torch import Tensor
 from hrformer.checkpoints.manifest import Entry
 from hrformer.engine.device import Runner
 from hrformer.engine.letterbox import Canvas, Size, letterbox, reduction, size_for
-from hrformer.geometry.masks import class_map
+from hrformer.geometry.masks import class_map, figure_first
 from hrformer.images.decode import Picture
 from hrformer.modeling.config import SegmentationHeadConfig
 from hrformer.modeling.network import Network
 
 STEP_PX = 32  # the stride of the network's lowest resolution
+
+
+@dataclass(frozen=True)
+class SegmentationCoding:
+    """How the logits are read; the manifest's `decode` table."""
+
+    figure_first: bool = False  # whether all classes but the background are first weighed together against it
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> "SegmentationCoding":
+        """The coding that a manifest describes. raises: ValueError for a field or value that is unknown."""
+        known = {f.name for f in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ValueError(f"unknown decode option {unknown[0]!r}; known are {', '.join(sorted(known))}")
+        if not isinstance(values.get("figure_first", False), bool):
+            raise ValueError(
+                f"decode option figure_first is {values['figure_first']!r}; expected true or false"
+            )
+        return cls(**values)
 
 
 class SegmentationEngine:
@@ -29,6 +51,8 @@ class SegmentationEngine:
         self.input_sizes = entry.input_sizes
         assert isinstance(entry.config.head, SegmentationHeadConfig)
         self.classes = entry.config.head.classes
+        self.coding = SegmentationCoding.from_values(entry.decode)
+        self.background = _background(entry) if self.coding.figure_first else None
         self.runner = Runner(network, entry.pixels, device=device, precision=precision)
 
     def __call__(self, canvases: Tensor) -> Tensor:
@@ -66,6 +90,8 @@ class SegmentationEngine:
 
         The logits are enlarged, not the classes: bilinear with the canvas's corners aligned, as in training.
         """
+        if self.background is not None:
+            logits = figure_first(logits, self.background)
         steps = (torch.tensor(logits.shape[1:]) - 1) / (torch.tensor(canvas.pixels.shape[1:]) - 1)
         across, down = steps[1] * canvas.matrix[0, 0], steps[0] * canvas.matrix[1, 1]
         left, top = steps[1] * canvas.matrix[0, 2], steps[0] * canvas.matrix[1, 2]
@@ -81,6 +107,14 @@ class SegmentationEngine:
         """Runs once for each size, so that the first request does not pay for what is set up lazily."""
         for size in self.input_sizes:
             self.run(torch.zeros(1, 3, *size, dtype=torch.uint8))
+
+
+def _background(entry: Entry) -> int:
+    """The index of the class "background". raises: ValueError if the model has none."""
+    names = [name for name, _ in entry.palette]
+    if "background" not in names:
+        raise ValueError(f"model {entry.name!r} has no class 'background'; figure_first means nothing there")
+    return names.index("background")
 
 
 def scaled(size: Size, scale: float) -> Size:

@@ -33,6 +33,20 @@ def class_map(logits: Tensor, height: int, width: int, *, window: Window | None 
     return answer
 
 
+def figure_first(logits: Tensor, background: int) -> Tensor:
+    """The logits with the background lowered to where it wins if it is likelier than the rest together.
+
+    logits: `(classes, h, w)`. Which of the other classes is the likeliest stays as it is. A model that has
+    learned of many figures without their parts spreads what it knows over the parts: none of them may beat
+    the background where a figure is certain.
+    """
+    others = torch.cat([logits[:background], logits[background + 1 :]])
+    lead = others.logsumexp(dim=0) - others.amax(dim=0)
+    lowered = logits.clone()
+    lowered[background] -= lead
+    return lowered
+
+
 def class_areas(class_map: Tensor, classes: int) -> list[int]:
     """Pixels of each class of a class map, in the order of the classes."""
     areas: list[int] = torch.bincount(class_map.flatten(), minlength=classes)[:classes].tolist()

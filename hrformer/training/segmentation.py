@@ -145,6 +145,7 @@ class SegmentationTask:
             metrics=metrics,
             classes=self.classes,
             colours=self.colours,
+            decode={"figure_first": True} if self.groups else {},
         )
 
     def _engine(self, network: Network) -> SegmentationEngine:

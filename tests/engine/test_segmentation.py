@@ -13,8 +13,9 @@ from hrformer.engine.letterbox import MAX_CANVASES
 from hrformer.engine.predictor import Predictor
 from hrformer.engine.segmentation import SegmentationEngine
 from hrformer.images.decode import Picture, decode
+from hrformer.modeling.variants import segmentation
 from tests.engine.stand_ins import colour_predictor, random_picture, red_left_of
-from tests.material import ASTRONAUT, mask_entry, seeded, shallow_person
+from tests.material import ASTRONAUT, mask_entry, seeded, shallow, shallow_person
 from tests.strategies import quick
 
 RED, BLUE = 0, 2
@@ -140,3 +141,29 @@ def test_logits_are_of_a_quarter_of_the_canvas(engine: SegmentationEngine) -> No
 
 def test_warming_up_runs_every_size(engine: SegmentationEngine) -> None:
     engine.warm()
+
+
+def test_a_background_that_is_not_there_cannot_be_put_last() -> None:
+    entry = mask_entry(labels="camvid", config=segmentation(shallow(), 11), decode={"figure_first": True})
+
+    with pytest.raises(ValueError, match="has no class 'background'"):
+        SegmentationEngine(seeded(entry.config), entry, device="cpu")
+
+
+@pytest.mark.parametrize("decode", [{"figure_last": True}, {"figure_first": 1}])
+def test_an_unknown_way_to_read_logits_is_refused(decode: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="decode option"):
+        SegmentationEngine(seeded(shallow_person()), mask_entry(decode=decode), device="cpu")
+
+
+def test_a_canvas_is_read_figure_first_where_the_manifest_says_so() -> None:
+    classes = segmentation(shallow(), 10)
+    apart = SegmentationEngine(seeded(classes), mask_entry(labels="parsing", config=classes), device="cpu")
+    entry = mask_entry(labels="parsing", config=classes, decode={"figure_first": True})
+    together = SegmentationEngine(seeded(classes), entry, device="cpu")
+    canvas = apart.prepare(Picture(random_picture(48, 64), 48, 64))
+    logits = torch.full((10, 16, 12), 1.0)
+    logits[0] = 2.0  # the likeliest class, and less likely than the nine others together
+
+    assert apart.finish(logits, canvas).unique().tolist() == [0]
+    assert together.finish(logits, canvas).unique().tolist() == [1]

@@ -9,7 +9,7 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 
 from hrformer.geometry import masks as geometry_masks
-from hrformer.geometry.masks import class_areas, class_map, run_lengths
+from hrformer.geometry.masks import class_areas, class_map, figure_first, run_lengths
 from tests.strategies import generator, logits, masks, quick, sizes
 
 
@@ -76,3 +76,24 @@ def test_areas_are_pixel_counts(given_logits: Tensor, size: tuple[int, int]) -> 
     classes = class_map(given_logits, *size)
 
     assert class_areas(classes, 5) == [int((classes.numpy() == index).sum()) for index in range(5)]
+
+
+def test_a_figure_wins_by_all_its_parts_together() -> None:
+    probabilities = torch.tensor([[0.4, 0.3, 0.3], [0.6, 0.3, 0.1], [0.4, 0.2, 0.4]]).T  # pixels in columns
+    decided = figure_first(probabilities.log()[:, None], background=0).argmax(dim=0)
+
+    assert decided.tolist() == [[1, 0, 2]]
+
+
+def test_which_part_of_a_figure_it_is_stays_as_it_was() -> None:
+    logits = torch.randn(5, 4, 6, generator=torch.Generator().manual_seed(0))
+    decided = figure_first(logits, background=3)
+
+    assert decided[3].lt(logits[3]).all()
+    torch.testing.assert_close(decided[[0, 1, 2, 4]], logits[[0, 1, 2, 4]])
+
+
+def test_of_two_classes_figure_first_changes_nothing() -> None:
+    logits = torch.randn(2, 4, 6, generator=torch.Generator().manual_seed(0))
+
+    torch.testing.assert_close(figure_first(logits, background=1), logits)
