@@ -8,7 +8,11 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PORT ?= $(or $(HRFORMER_PORT),8000)
 
-COMPOSE_FILES := -f docker-compose.yml $(shell nvidia-smi >/dev/null 2>&1 && echo "-f docker/compose.gpu.yml")
+IMAGE ?= hrformer:cpu
+SBOM ?= sbom.json
+COMPOSE_FILES = -f docker-compose.yml $(shell nvidia-smi >/dev/null 2>&1 && echo "-f docker/compose.gpu.yml") \
+  $(if $(API_KEYS),-f docker/compose.keys.yml)
+export API_KEYS
 
 .PHONY: help
 help: ## this list
@@ -79,13 +83,19 @@ train: $(INSTALLED) ## weights into runs/RECIPE: RECIPE=tiny-pose DATA=folder (A
 	@$(BIN)/hrformer train $(RECIPE) --data "$(DATA)" --output runs/$(RECIPE) $(ARGS)
 
 .PHONY: up
-up: ## service, Prometheus and Grafana in containers, with the GPU where there is one
+up: ## service, Prometheus and Grafana in containers, with the GPU where there is one (API_KEYS=keys.txt asks for keys)
 	@docker compose version >/dev/null 2>&1 || { echo "make up needs Docker with Compose v2" >&2; exit 2; }
-	docker compose $(COMPOSE_FILES) up --build --detach --wait
+	REVISION=$$(git rev-parse HEAD 2>/dev/null) docker compose $(COMPOSE_FILES) up --build --detach --wait
 
 .PHONY: down
 down: ## stops what make up started; its data stays
 	docker compose $(COMPOSE_FILES) down
+
+.PHONY: sbom
+sbom: ## all that is in the image, as CycloneDX JSON in sbom.json (IMAGE=hrformer:cuda for the other)
+	@docker image inspect $(IMAGE) >/dev/null || { echo "there is no image $(IMAGE) here; make up builds it" >&2; exit 2; }
+	@docker run --rm --interactive --network none $(IMAGE) python - <docker/sbom.py >$(SBOM)
+	@echo "$(SBOM) lists what is in $(IMAGE)"
 
 .PHONY: clean
 clean: ## removes the virtual environment and every cache

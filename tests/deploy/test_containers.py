@@ -1,5 +1,6 @@
 """The container files agree with each other and keep to least privilege."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 GPU: dict[str, Any] = yaml.safe_load((ROOT / "docker" / "compose.gpu.yml").read_text())
+KEYS: dict[str, Any] = yaml.safe_load((ROOT / "docker" / "compose.keys.yml").read_text())
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
 SERVICES = sorted(COMPOSE["services"])
 
@@ -35,6 +37,29 @@ def test_every_container_runs_read_only_without_capabilities(name: str) -> None:
         ["ALL"],
         ["no-new-privileges:true"],
     )
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_starts_again_and_cannot_fill_the_machine(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service["restart"] == "unless-stopped"
+    assert service["logging"]["options"].keys() == {"max-size", "max-file"}
+    assert {"mem_limit", "pids_limit"} <= service.keys()
+
+
+def test_the_alert_on_memory_knows_the_limit() -> None:
+    rules = (ROOT / "docker" / "prometheus" / "alerts.yml").read_text()
+    gibibytes = re.findall(r"resident_memory_bytes > 0\.85 \* (\d+) \* 1024 \* 1024 \* 1024", rules)
+    assert [f"{number}g" for number in gibibytes] == [COMPOSE["services"]["service"]["mem_limit"]]
+
+
+def test_keys_come_from_a_file_that_only_the_service_sees() -> None:
+    assert KEYS["services"] == {
+        "service": {
+            "environment": {"HRFORMER_API_KEYS_FILE": "/run/secrets/api_keys"},
+            "secrets": ["api_keys"],
+        }
+    }
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -76,11 +101,12 @@ def test_prometheus_asks_the_service_where_compose_runs_it() -> None:
     assert targets["hrformer"] == [f"service:{port}"]
 
 
-@pytest.mark.parametrize("files", [["docker-compose.yml"], ["docker-compose.yml", "docker/compose.gpu.yml"]])
-def test_compose_accepts_the_files(files: list[str]) -> None:
+@pytest.mark.parametrize("override", [[], ["docker/compose.gpu.yml"], ["docker/compose.keys.yml"]])
+def test_compose_accepts_the_files(override: list[str]) -> None:
     if not has_compose():
         pytest.skip("docker compose is missing")
-    chosen = [argument for file in files for argument in ("--file", file)]
+    chosen = [argument for file in ["docker-compose.yml", *override] for argument in ("--file", file)]
     command = ["docker", "compose", *chosen, "config", "--quiet"]
-    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    environment = {**os.environ, "API_KEYS": "keys.txt"}
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert (answer.returncode, answer.stderr) == (0, "")

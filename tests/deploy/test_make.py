@@ -41,6 +41,18 @@ def test_the_port_comes_from_the_environment_when_it_is_not_given() -> None:
     assert "HRFORMER_PORT=8123" in run("make", "--dry-run", "serve", HRFORMER_PORT="8123").stdout
 
 
+def test_keys_are_asked_for_when_a_file_of_them_is_named() -> None:
+    assert "compose.keys.yml" in run("make", "--dry-run", "up", "API_KEYS=keys.txt").stdout
+    assert "compose.keys.yml" not in run("make", "--dry-run", "up").stdout
+
+
+def test_tools_that_cannot_be_had_are_said_and_are_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "sh").symlink_to(shutil.which("sh") or "sh")
+    answer = run(".ci/prometheus", str(tmp_path), PATH=str(tmp_path))
+    assert answer.returncode == 0
+    assert answer.stderr.startswith("NOT CHECKED: alerts and dashboard, since there is no promtool: install")
+
+
 def test_a_machine_without_a_new_python_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "dirname").symlink_to(shutil.which("dirname") or "dirname")
     answer = run(".ci/install", str(tmp_path / "venv"), PATH=str(tmp_path))
@@ -58,6 +70,6 @@ def test_continuous_integration_runs_lint_and_test_and_nothing_else() -> None:
     ]
 
 
-@pytest.mark.parametrize("script", ["run", "install"])
+@pytest.mark.parametrize("script", ["run", "install", "prometheus"])
 def test_the_scripts_can_be_executed(script: str) -> None:
     assert os.access(ROOT / ".ci" / script, os.X_OK)
