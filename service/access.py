@@ -8,7 +8,7 @@ from pathlib import Path
 from service.problems import Problem
 from service.settings import SettingsError
 
-PROTECTED = frozenset({"/pose", "/segment", "/models", "/models/{name}", "/admin/reload"})
+PROTECTED = frozenset({"/pose", "/segment", "/people", "/models", "/models/{name}", "/admin/reload"})
 _HASHED = "sha256:"
 
 

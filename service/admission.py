@@ -3,16 +3,21 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from service.deadline import Deadline
-from service.estimates import Line
+from service.estimates import Line, Spread
 
 LONGEST_RETRY_S = 60
 HEADROOM = 1.1  # estimates are off by this much either way; without it half of a full queue comes too late
+PEOPLE = 1.0  # of a picture, before any was searched
+DEVIATIONS = 2.0  # of the number of people ahead, by which they may be more than expected
+ROUNDING = 0.01  # of a batch: an expected number of people is no whole one
 
+Kind = TypeVar("Kind", bound=Hashable)
 Queued = Iterable[tuple[Hashable, bool, int]]  # kind, urgency and number of items
 
 
@@ -50,20 +55,23 @@ class Hold:
 
 @dataclass(frozen=True)
 class Work:
-    """What a request asks of the model, and the seconds of what comes before and after it."""
+    """What a request asks of a model, and the seconds of what comes before and after it."""
 
     kind: Hashable  # model, and way it is run
     count: int
     is_urgent: bool = False
     before_s: float = 0.0  # to decode, with the wait for a thread
     after_s: float = 0.0  # to encode, likewise
+    then: Hashable | None = None  # kind of the work with everyone whom this one finds
+    is_begun: bool = False  # it is such work, and keeps the place in line that the request had
 
 
 @dataclass
 class Admission:
     """Counts what was taken and is not answered, and refuses at once what would come too late.
 
-    One rule for one item or sixty, whatever the kind.
+    One rule for one item or sixty, whatever the kind. A picture whose people have to be found first counts
+    for as many of them as pictures had of late, until it is known how many there are.
 
     max_batch: largest batch of a kind. queued: what waits for the model.
     """
@@ -75,7 +83,9 @@ class Admission:
     requests: int = 0
     bytes: int = 0
     coming: Counter[tuple[Hashable, bool]] = field(default_factory=Counter)  # admitted, and not yet queued
+    searched: Counter[tuple[Hashable, Hashable, bool]] = field(default_factory=Counter)  # people not counted
     times: dict[Hashable, Line] = field(default_factory=dict)
+    people: dict[Hashable, Spread] = field(default_factory=dict)  # of a picture, by the kind that finds them
     _running: tuple[Hashable, int, float] | None = None  # kind, items, begin of the batch that runs
     _waited_since: float | None = None  # the end of the last batch, when something waited then
 
@@ -104,44 +114,47 @@ class Admission:
     @contextmanager
     def places(self, work: Work, deadline: Deadline) -> Iterator[None]:
         """Places for the items of a work until they are queued. raises: Overloaded, DeadlineTooNear."""
-        waiting = sum(count for kind, _, count in self._ahead() if kind == work.kind)
-        if waiting + work.count > self.bounds.items:
-            more = f"{work.count} more would exceed {self.bounds.items}"
-            raise Overloaded(f"{waiting} items are waiting, and {more}; try later", self.drained_s())
-        wait_s, left_s = self.wait_s(work), max(deadline.left_s(), 0.0)
-        if wait_s * HEADROOM > left_s:
-            raise DeadlineTooNear(
-                f"the answer would take about {wait_s * 1000:.0f} ms, but {left_s * 1000:.0f} ms are left of "
-                f"{deadline.timeout_ms} ms; allow more time by X-Timeout-Ms, or try later",
-                wait_s * HEADROOM - left_s,
-            )
-        place = (work.kind, work.is_urgent)
-        self.coming[place] += work.count
-        try:
+        self._check_room(work)
+        self._check_time(work, deadline)
+        with _counted(self.coming, (work.kind, work.is_urgent), work.count), self.searching(work):
             yield
-        finally:
-            self.coming[place] -= work.count
+
+    @contextmanager
+    def searching(self, work: Work) -> Iterator[None]:
+        """Until it is known how many people the pictures of a work show."""
+        if work.then is None:
+            yield
+            return
+        with _counted(self.searched, (work.kind, work.then, work.is_urgent), work.count):
+            yield
+
+    def found(self, kind: Hashable, people: int) -> None:
+        """So many were found in a picture."""
+        self.people.setdefault(kind, Spread()).observe(people)
+
+    def people_expected(self, kind: Hashable) -> float:
+        """In a picture that is searched, from those of late."""
+        return self.people[kind].mean(PEOPLE) if kind in self.people else PEOPLE
 
     def wait_s(self, work: Work) -> float:
         """Seconds until a work that comes now would be done.
 
         It is decoded while what is ahead is computed; then its items join the last batch of their kind, or
-        make one of their own when they come later than that.
+        make one of their own when they come later than that. Of a work that is begun nothing is ahead but
+        the batch that runs.
         """
-        ahead = Counter[Hashable]()
-        for kind, is_urgent, count in self._ahead():
-            if is_urgent or not work.is_urgent:
-                ahead[kind] += count
-        queue_s = self.running_left_s() + sum(self._seconds(kind, count) for kind, count in ahead.items())
-        joined_s = self._seconds(work.kind, ahead[work.kind] + work.count) - self._seconds(
-            work.kind, ahead[work.kind]
-        )
-        own_s = self._seconds(work.kind, work.count)
+        ahead = {} if work.is_begun else self._items_ahead(urgent=work.is_urgent)
+        joined_s = own_s = 0.0
+        for kind, count in self._items(work):
+            own_s += self._seconds(kind, count)
+            before = ahead.get(kind, 0.0)
+            joined_s += self._seconds(kind, before + count) - self._seconds(kind, before)
+        queue_s = self._queue_s(ahead) if work.count else 0.0
         return max(queue_s + joined_s, work.before_s + own_s) + work.after_s
 
     def drained_s(self) -> float:
         """Seconds until all that waits is done."""
-        return self.wait_s(Work(None, 0))
+        return self._queue_s(self._items_ahead(urgent=False))
 
     def running_left_s(self) -> float:
         """Seconds until the batch that runs should be done; 0 when it takes longer than ever."""
@@ -173,11 +186,62 @@ class Admission:
         """A batch of a kind took so long."""
         self.times.setdefault(kind, Line()).observe(count, seconds)
 
-    def _ahead(self) -> list[tuple[Hashable, bool, int]]:
-        coming = [(kind, is_urgent, count) for (kind, is_urgent), count in self.coming.items() if count]
-        return [*coming, *self.queued()]
+    def _check_room(self, work: Work) -> None:
+        waiting = self._items_ahead(urgent=False)
+        for kind, count in self._items(work):
+            if waiting.get(kind, 0.0) + count > self.bounds.items:
+                more = f"{count:.0f} more would exceed {self.bounds.items}"
+                detail = f"{waiting.get(kind, 0.0):.0f} items are waiting, and {more}; try later"
+                raise Overloaded(detail, self.drained_s())
 
-    def _seconds(self, kind: Hashable, items: int) -> float:
+    def _check_time(self, work: Work, deadline: Deadline) -> None:
+        wait_s, left_s = self.wait_s(work), max(deadline.left_s(), 0.0)
+        needed_s = wait_s  # of what is begun nothing is lost for an estimate that is a little off
+        if not work.is_begun:
+            needed_s = wait_s * HEADROOM + self._spread_s(work)
+        if needed_s > left_s:
+            raise DeadlineTooNear(
+                f"the answer would take about {wait_s * 1000:.0f} ms, but {left_s * 1000:.0f} ms are left of "
+                f"{deadline.timeout_ms} ms; allow more time by X-Timeout-Ms, or try later",
+                needed_s - left_s,
+            )
+
+    def _items(self, work: Work) -> list[tuple[Hashable, float]]:
+        """Items of each kind that a work has or is expected to have."""
+        own: list[tuple[Hashable, float]] = [(work.kind, work.count)]
+        if work.then is not None:
+            own.append((work.then, work.count * self.people_expected(work.kind)))
+        return own
+
+    def _items_ahead(self, *, urgent: bool) -> dict[Hashable, float]:
+        """Items of each kind that go before what comes now."""
+        coming = [(kind, is_urgent, count) for (kind, is_urgent), count in self.coming.items()]
+        found = [
+            (then, is_urgent, pictures * self.people_expected(kind))
+            for (kind, then, is_urgent), pictures in self.searched.items()
+        ]
+        ahead: dict[Hashable, float] = {}
+        for kind, is_urgent, count in [*coming, *found, *self.queued()]:
+            if count and (is_urgent or not urgent):
+                ahead[kind] = ahead.get(kind, 0.0) + count
+        return ahead
+
+    def _spread_s(self, work: Work) -> float:
+        """By how much longer it may well take, as pictures that are searched show more people than usual."""
+        squares = 0.0
+        for (kind, then, _), pictures in [
+            *self.searched.items(),
+            ((work.kind, work.then, False), work.count),
+        ]:
+            if then in self.times and kind in self.people:
+                each_s, _ = self.times[then].line()
+                squares += pictures * self.people[kind].variance() * each_s**2
+        return DEVIATIONS * math.sqrt(squares)
+
+    def _queue_s(self, ahead: Mapping[Hashable, float]) -> float:
+        return self.running_left_s() + sum(self._seconds(kind, count) for kind, count in ahead.items())
+
+    def _seconds(self, kind: Hashable, items: float) -> float:
         """Of so many items in as few batches as they fit in, the last filled up as batches were of late.
 
         What comes later joins that one too, and makes it take longer.
@@ -185,6 +249,15 @@ class Admission:
         if not items or kind not in self.times:
             return 0.0
         time, size = self.times[kind], self.max_batch(kind)
-        batches = math.ceil(items / size)
+        batches = max(math.ceil(items / size - ROUNDING), 1)
         usual = (batches - 1) * size + min(time.mean(), size)
         return time.predict(max(items, usual), batches)
+
+
+@contextmanager
+def _counted(counter: Counter[Kind], kind: Kind, count: int) -> Iterator[None]:
+    counter[kind] += count
+    try:
+        yield
+    finally:
+        counter[kind] -= count

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import TypedDict  # pydantic does not take typing's before Python 3.12
 
-from hrformer.engine.results import Person
+from hrformer.engine.results import Detection, Person
 from service.models import Served
 from service.options import PoseOptions
 
@@ -23,6 +23,20 @@ class PoseResult:
     height: int
     people: Sequence[Person]
     options: PoseOptions
+    finder: Served | None  # that found the boxes
+    timing: dict[str, float] | None  # ms by stage, where asked for
+    pixels: npt.NDArray[np.uint8] | None = None  # (height, width, 3), for formats that draw
+
+
+@dataclass(frozen=True)
+class PeopleResult:
+    """Where the people of a picture are, and all that a format of the answer may need."""
+
+    served: Served
+    request_id: str
+    width: int  # px, of the upright picture
+    height: int
+    people: Sequence[Detection]
     timing: dict[str, float] | None  # ms by stage, where asked for
     pixels: npt.NDArray[np.uint8] | None = None  # (height, width, 3), for formats that draw
 
@@ -64,22 +78,56 @@ class KeypointAnswer(TypedDict):
 
 
 class PersonAnswer(TypedDict):
-    """A person: box `[x, y, width, height]`, score 0 to 1, 17 keypoints."""
+    """A person: box `[x, y, width, height]`, 17 keypoints, scores 0 to 1.
+
+    The box's score is 1 where it was given; `score` is that times the mean of the keypoints above 0.2.
+    """
 
     box: list[float]
+    box_score: float
     score: float
     keypoints: list[KeypointAnswer]
 
 
+class FinderAnswer(TypedDict):
+    """The model that found people."""
+
+    model: str
+    model_version: str
+
+
 class PoseAnswer(TypedDict):
-    """People of a picture. `boxes` says where they come from: given, or the whole picture taken as one."""
+    """People of a picture.
+
+    `boxes` says where they come from: found by the model that `finder` names, given, or the whole picture
+    taken as one person.
+    """
 
     model: str
     model_version: str
     request_id: str
     image: ImageAnswer
-    boxes: Literal["given", "whole"]
+    boxes: Literal["found", "given", "whole"]
+    finder: NotRequired[FinderAnswer]
     people: list[PersonAnswer]
+    timing: NotRequired[dict[str, float]]
+
+
+class BoxAnswer(TypedDict):
+    """A person who was found: box `[x, y, width, height]`, score 0 to 1."""
+
+    box: list[float]
+    score: float
+
+
+class PeopleAnswer(TypedDict):
+    """Where the people of a picture are, best first."""
+
+    model: str
+    model_version: str
+    request_id: str
+    image: ImageAnswer
+    people: list[BoxAnswer]
     timing: NotRequired[dict[str, float]]
 
 

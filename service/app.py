@@ -22,17 +22,19 @@ from service.routes.admin import admin_routes
 from service.routes.documents import document_routes
 from service.routes.metrics import metrics_routes
 from service.routes.models import models_routes
+from service.routes.people import people_routes
 from service.routes.pose import pose_routes
 from service.routes.probes import probe_routes
 from service.routes.segment import segment_routes
 from service.settings import Settings
+from service.stage import Stages
 from service.watchdog import watch
 
 LAST_ANSWERS_S = 5.0  # after a failure, for whoever is still being told of it
 
 DESCRIPTION = (
-    "Keypoints and masks from photographs. Send a picture as the body, in a form or as base64 in JSON; "
-    "options go in the query string or beside the picture. Errors are `application/problem+json`."
+    "People, their keypoints, and masks from photographs. Send a picture as the body, in a form or as base64 "
+    "in JSON; options go in the query string or beside the picture. Errors are `application/problem+json`."
 )
 
 
@@ -78,11 +80,12 @@ def create_app(settings: Settings | None = None, models: Mapping[str, Model] | N
 
 def _add_routes(app: FastAPI, parts: Parts, limits: Limits) -> dict[str, Endpoint]:
     """The endpoints that take pictures, by path."""
-    inference = Inference(
-        parts.batcher, parts.decoding, parts.encoding, parts.admission, parts.metrics, limits
-    )
+    stages = Stages(parts.batcher, parts.decoding, parts.admission, parts.metrics)
+    inference = Inference(stages, parts.encoding, limits)
     intake = Intake(parts.settings, parts.lifecycle, parts.admission, parts.decoding)
-    pictures = [pose_routes(intake, inference, parts.models), segment_routes(intake, inference, parts.models)]
+    pictures = [
+        routes(intake, inference, parts.models) for routes in (pose_routes, segment_routes, people_routes)
+    ]
     for router in pictures:
         app.include_router(router)
     app.include_router(models_routes(parts.models))

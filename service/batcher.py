@@ -6,9 +6,9 @@ import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
-from service.line import Expired, Line, Ticket
+from service.line import Expired, Line, Place, Ticket
 
-__all__ = ["Batcher", "Closed", "Expired", "QueueFull", "Ticket"]
+__all__ = ["Batcher", "Closed", "Expired", "Place", "QueueFull", "Ticket"]
 
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
@@ -30,10 +30,10 @@ class Batcher(Generic[Key, Item, Prepared, Result]):
     """Runs batches of whatever waits, whenever it is free; each item gets its own result.
 
     One batch runs at a time, and all its items have one key: that of the item next in line, urgent before
-    others, then by arrival. So no key starves, and an urgent item waits behind at most one batch. Nothing
-    waits for a batch to fill, unless `max_wait_s` says how long the oldest item of a key may; urgent ones
-    never do. Of a batch that fails, both halves are run again, down to the item that cannot be run: it alone
-    gets the exception. `is_fatal` tells the failures after which that is useless.
+    others, then by arrival of the request. So no key starves, and an urgent item waits behind at most one
+    batch. Nothing waits for a batch to fill, unless `max_wait_s` says how long the oldest item of a key may;
+    urgent ones never do. Of a batch that fails, both halves are run again, down to the item that cannot be
+    run: it alone gets the exception. `is_fatal` tells the failures after which that is useless.
 
     run: of a key, items, and what `prepare` made of them or None: the results, one for each item, in order.
     prepare: called while a batch runs, for the next one once that is full. Its items stay in line until the
@@ -65,10 +65,17 @@ class Batcher(Generic[Key, Item, Prepared, Result]):
         self._failure: Exception | None = None
 
     def submit(
-        self, key: Key, items: Sequence[Item], *, expires_at: float = float("inf"), urgent: bool = False
+        self,
+        key: Key,
+        items: Sequence[Item],
+        *,
+        expires_at: float = float("inf"),
+        urgent: bool = False,
+        place: Place | None = None,
     ) -> list[Ticket[Key, Item, Result]]:
         """A ticket for each item, in order; all of them are taken, or none.
 
+        place: of an earlier ticket of the same request, which these take over; the end of the line if None.
         raises: QueueFull, Closed, the failure given to `abandon`. A ticket's `result` raises Expired, or what
         `run` raised.
         """
@@ -78,7 +85,7 @@ class Batcher(Generic[Key, Item, Prepared, Result]):
             raise Closed
         if self.line.waiting(key.__eq__) + len(items) > self._max_waiting:
             raise QueueFull
-        tickets = self.line.join(key, items, expires_at=expires_at, urgent=urgent)
+        tickets = self.line.join(key, items, expires_at=expires_at, urgent=urgent, place=place)
         self._arrival.set()
         if self._worker is None and tickets:
             self._worker = asyncio.get_running_loop().create_task(self._work())

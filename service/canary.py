@@ -1,21 +1,23 @@
 """One picture that a model has to answer as it should before it may replace another."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from hrformer.engine.people import PeopleCoding
+from hrformer.engine.results import Detection
 from hrformer.images.decode import Limits, Picture, decode
 from service.models import Served
 
 HEIGHT, WIDTH = 480, 640
-SAME_PX, SAME_SCORE, SAME_PIXELS = (
-    0.1,
-    0.001,
-    0.999,
-)  # what the same weights may differ by, as the API promises
-NEAR = 0.1  # of the picture's longer side: so near, joints of other weights count as agreeing
+# What the same weights may differ by, as the API promises.
+SAME_PX, SAME_SCORE, SAME_PIXELS = 0.1, 0.001, 0.999
+NEAR = 0.1  # of the picture's longer side: so near, joints and edges of other weights count as agreeing
+MOST = 10  # people that are compared
+SURE = PeopleCoding().threshold  # score from which on a person counts as found
 
 Answer = npt.NDArray[np.float32] | npt.NDArray[np.uint8]
 
@@ -32,7 +34,8 @@ class Canary:
     min_agreement: float  # 0 to 1
 
     def answer(self, served: Served) -> Answer:
-        """Keypoints `(17, 3)` in the picture's pixels, all of it taken as one person; or the class map.
+        """Keypoints `(17, 3)` in the picture's pixels, all of it taken as one person; or the class map; or
+        the people `(10, 5)` who are the surest to be there, by left, top, right, bottom and score.
 
         raises: CanaryDied, whatever the model raises.
         """
@@ -43,9 +46,11 @@ class Canary:
             [person] = model.finish(model.run(crops), matrices, [box])
             return _finite(np.asarray(person.keypoints))
         canvas = model.prepare(picture)
-        [logits] = model.run(canvas.pixels[None])
-        _finite(logits.numpy())
-        return np.asarray(model.finish(logits, canvas))
+        [row] = model.run(canvas.pixels[None])
+        _finite(row.numpy())
+        if served.entry.task == "people":
+            return _surest(model.finish(row, canvas, box_threshold=0.0, max_people=MOST))
+        return np.asarray(model.finish(row, canvas))
 
     def check(self, old: Answer, new: Answer, *, is_same: bool) -> None:
         """Whether a new model may take the place of an old one, by their answers.
@@ -65,9 +70,11 @@ class Canary:
             )
 
     def _agreement(self, old: Answer, new: Answer) -> float:
+        near_px = NEAR * max(self.picture.width, self.picture.height)
         if _is_class_map(old):
             return float((old == new).mean())
-        near_px = NEAR * max(self.picture.width, self.picture.height)
+        if _are_people(old):
+            return _seen_again(_sure(old), _sure(new), near_px)
         return float((np.hypot(*(old - new)[:, :2].T) <= near_px).mean())
 
 
@@ -95,8 +102,34 @@ def _is_class_map(answer: Answer) -> bool:
     return answer.dtype == np.uint8
 
 
+def _are_people(answer: Answer) -> bool:
+    return answer.shape == (MOST, 5)
+
+
+def _surest(found: Sequence[Detection]) -> Answer:
+    """The people as `(10, 5)`; rows of zeros where there are fewer."""
+    people = np.zeros((MOST, 5), np.float32)
+    for row, ((x, y, width, height), score) in zip(people, found, strict=False):
+        row[:] = x, y, x + width, y + height, score
+    return people
+
+
+def _sure(people: Answer) -> Answer:
+    return people[people[:, 4] >= SURE]
+
+
+def _seen_again(old: Answer, new: Answer, within_px: float) -> float:
+    """The share of people whose edges all lie so near to those of one of the others."""
+    apart_px = np.abs(old[:, None, :4] - new[None, :, :4]).max(axis=2)  # (old, new)
+    return float((apart_px.min(axis=1, initial=np.inf) <= within_px).mean()) if len(old) else 1.0
+
+
 def _is_equal(old: Answer, new: Answer) -> bool:
     if _is_class_map(old):
         return float((old == new).mean()) >= SAME_PIXELS
+    if _are_people(old):
+        # Of those who are hardly there, two may be as sure, and come in any order.
+        is_as_sure = bool((np.abs(old[:, 4] - new[:, 4]) <= SAME_SCORE).all())
+        return is_as_sure and _seen_again(_sure(old), new, SAME_PX) == 1
     difference = np.abs(old - new)
     return bool((difference[:, :2] <= SAME_PX).all() and (difference[:, 2] <= SAME_SCORE).all())

@@ -1,6 +1,28 @@
-"""How long work takes, learned from work that was done."""
+"""How long work takes and how much of it comes, learned from work that was done."""
 
 from dataclasses import dataclass
+
+
+@dataclass
+class Spread:
+    """Mean and variance of a number, in which what is old fades."""
+
+    fade: float = 0.99
+    weight: float = 0.0
+    sum: float = 0.0
+    squares: float = 0.0
+
+    def observe(self, value: float) -> None:
+        self.weight = self.fade * self.weight + 1
+        self.sum = self.fade * self.sum + value
+        self.squares = self.fade * self.squares + value * value
+
+    def mean(self, otherwise: float) -> float:
+        """`otherwise` before there was any."""
+        return self.sum / self.weight if self.weight else otherwise
+
+    def variance(self) -> float:
+        return max(self.squares / self.weight - self.mean(0.0) ** 2, 0.0) if self.weight else 0.0
 
 
 @dataclass

@@ -17,6 +17,7 @@ ROUTES = (
     "/",
     "/pose",
     "/segment",
+    "/people",
     "/models",
     "/models/{name}",
     "/livez",
@@ -34,7 +35,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _FIXED = frozenset(route for route in ROUTES if "{" not in route)
 _OPEN = {route.partition("{")[0]: route for route in ROUTES if "{" in route}
-_SHOWN_AS = {"wait": "queue"}  # what the stage of the metrics is called in Server-Timing
+# What stages of the metrics are called in Server-Timing.
+_SHOWN_AS = {"wait": "queue", "find_wait": "find_queue"}
 
 _timeout_ms = integer(1, MAX_TIMEOUT_MS)
 

@@ -1,229 +1,214 @@
-"""From the bytes of a picture to the bytes of an answer: decode, queue, model, encode."""
+"""From the bytes of a picture to the bytes of an answer: its mask, its people, and then their poses."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from hrformer.engine.finding import best_first
 from hrformer.engine.letterbox import Canvas
-from hrformer.images.decode import Header, Limits, decode, read_header
-from service.admission import Admission, Hold, Work
-from service.answers import PoseResult, SegmentResult
-from service.batcher import Batcher, Ticket
-from service.deadline import Deadline
+from hrformer.engine.picture import Source
+from hrformer.engine.pose import whole_box
+from hrformer.engine.results import Detection, Person
+from hrformer.engine.search import Search
+from hrformer.images.decode import Header, Limits, read_header
+from service.admission import Work
+from service.answers import PeopleResult, PoseResult, SegmentResult
+from service.batcher import Place
 from service.decoding import Pool
-from service.device import Key, Kind
-from service.exchange import Exchange
+from service.device import Kind
 from service.formats.table import Format
-from service.metrics import Metrics
-from service.models import Served
-from service.option_values import Box, check_boxes_meet_image
-from service.options import PoseOptions, SegmentOptions
+from service.models import Boxes, Served
+from service.option_values import check_boxes_meet_image
+from service.options import PeopleOptions, PoseOptions, SegmentOptions
+from service.reading import NOBODY, Crops, Scene, read_crops, read_scene, source_of
+from service.stage import InLine, Job, Part, Stage, Stages
 
 LIGHT_ITEMS = 4  # the text of so many people is written in less time than a thread is woken
-
-Pixels = npt.NDArray[np.uint8]
-DeviceBatcher: TypeAlias = Batcher[Key, Tensor, Tensor, Tensor]
+LEAST = 8  # the reduction of a picture of which no pixel is wanted, though it must be a whole one
 
 
 @dataclass(frozen=True)
-class Job:
-    """One picture on its way."""
+class Poses:
+    """What is asked of `/pose`."""
 
-    image: bytes
-    exchange: Exchange
-    deadline: Deadline
-    is_urgent: bool
-    hold: Hold
-
-
-class Decoded(Protocol):
-    """A decoded picture as the model takes it."""
-
-    @property
-    def items(self) -> Sequence[Tensor]: ...
-
-
-@dataclass(frozen=True)
-class People:
-    """The crops of a picture's people."""
-
-    items: Sequence[Tensor]  # (3, height, width) uint8 each
-    matrices: Tensor | None  # None when there is no box
-    pixels: Pixels | None  # where the answer needs them
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A picture on its canvas."""
-
-    canvas: Canvas
-    pixels: Pixels | None  # where the answer needs them
-
-    @property
-    def items(self) -> Sequence[Tensor]:
-        return [self.canvas.pixels]
-
-
-Read = TypeVar("Read", bound=Decoded)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is going to be done with a picture."""
-
-    served: Served
+    job: Job
     header: Header
-    shrink: int  # 1, 2, 4 or 8
-    count: int  # items for the model
-    form: Format[Any]
-    flip_test: bool = False
+    served: Served
+    options: PoseOptions
+    form: Format[PoseResult]
 
-    @property
-    def pixels(self) -> int:
-        return self.header.width * self.header.height
+    def stage(self, boxes: Boxes, part: Part) -> Stage:
+        """That of the pose model."""
+        width, height = self.header.width, self.header.height
+        shrink = self.served.model.shrink(width, height, boxes) if boxes else LEAST
+        flip_test, draws = self.options.flip_test, self.form.needs_pixels
+        return Stage(self.served, self.header, shrink, len(boxes), part, flip_test, draws)
 
-    @property
-    def decoded_bytes(self) -> int:
-        """Only JPEG is decoded at less than its size."""
-        return 3 * self.pixels // (self.shrink**2 if self.header.format == "JPEG" else 1)
-
-    @property
-    def item_bytes(self) -> int:
-        return self.count * 3 * max(height * width for height, width in self.served.entry.input_sizes)
+    def finish(self, crops: Crops, keypoints: Sequence[Tensor]) -> list[Person]:
+        """In the order of the boxes given, or best first."""
+        if crops.matrices is None:
+            return []
+        points = torch.stack(list(keypoints))
+        people: list[Person] = self.served.model.finish(points, crops.matrices, crops.boxes, crops.scores)
+        return people if crops.scores is None else best_first(people)
 
 
 @dataclass(frozen=True)
 class Inference:
     """The way of a picture through the pools and the batcher."""
 
-    batcher: DeviceBatcher
-    decoding: Pool
+    stages: Stages
     encoding: Pool
-    admission: Admission
-    metrics: Metrics
     limits: Limits
 
-    async def pose(self, job: Job, served: Served, options: PoseOptions, form: Format[PoseResult]) -> bytes:
-        """The encoded answer. raises: ImageError kin, Problem, Refused kin, whatever the model raises."""
+    async def pose(
+        self,
+        job: Job,
+        served: Served,
+        finder: Served | None,
+        options: PoseOptions,
+        form: Format[PoseResult],
+    ) -> bytes:
+        """The encoded answer. Where there are neither boxes nor a finder, the whole picture is one person.
+
+        raises: ImageError kin, Problem, Refused kin, whatever a model raises.
+        """
         header = read_header(job.image, self.limits)
-        width, height = header.width, header.height
-        boxes = ((0.0, 0.0, float(width), float(height)),) if options.boxes is None else options.boxes
-        check_boxes_meet_image(boxes, width, height)
-        shrink = 1 if form.needs_pixels or not boxes else served.model.shrink(width, height, boxes)
-        plan = Plan(served, header, shrink, len(boxes), form, options.flip_test)
-        people, points = await self._compute(
-            job, plan, partial(read_people, job.image, plan, boxes, self.limits)
-        )
-        self.metrics.people_per_image(served.name).observe(len(boxes))
+        asked, found_by = Poses(job, header, served, options, form), None
+        if options.boxes is None and finder is not None:
+            found_by = finder
+            crops, line = await self._find(asked, finder)
+        else:
+            crops, line = await self._crop_given(asked)
+        keypoints = await self.stages.answers(job, line)
+        self._count_people(served, len(crops.boxes))
 
         def encode() -> bytes:
-            found = []
-            if people.matrices is not None:
-                found = served.model.finish(torch.stack(list(points)), people.matrices, boxes)
-            timing = job.exchange.milliseconds() if options.timing else None
-            request_id = job.exchange.request_id
+            people = asked.finish(crops, keypoints)
+            size = header.width, header.height
+            request_id, timing = job.exchange.request_id, _timing(job, options.timing)
             return form.encode(
-                PoseResult(served, request_id, width, height, found, options, timing, people.pixels)
+                PoseResult(served, request_id, *size, people, options, found_by, timing, crops.pixels)
             )
 
-        return await self._encode(job, plan, encode)
+        return await self._encode(job, form, header.width * header.height, len(crops.boxes), encode)
+
+    async def people(
+        self, job: Job, served: Served, options: PeopleOptions, form: Format[PeopleResult]
+    ) -> bytes:
+        """The encoded answer. raises: as `pose`."""
+        scene, rows = await self._see(job, served, form)
+        found = self._found(served, rows, scene.canvas, options.search)
+        size = scene.canvas.width, scene.canvas.height
+
+        def encode() -> bytes:
+            request_id, timing = job.exchange.request_id, _timing(job, options.timing)
+            return form.encode(PeopleResult(served, request_id, *size, found, timing, scene.pixels))
+
+        return await self._encode(job, form, size[0] * size[1], len(found), encode)
 
     async def segment(
         self, job: Job, served: Served, options: SegmentOptions, form: Format[SegmentResult]
     ) -> bytes:
-        """The encoded answer. raises: ImageError kin, Problem, Refused kin, whatever the model raises."""
-        header = read_header(job.image, self.limits)
-        shrink = 1 if form.needs_pixels else served.model.shrink(header.width, header.height)
-        plan = Plan(served, header, shrink, 1, form)
-        scene, [logits] = await self._compute(job, plan, partial(read_scene, job.image, plan, self.limits))
+        """The encoded answer. raises: as `pose`."""
+        scene, logits = await self._see(job, served, form)
 
         def encode() -> bytes:
             class_map = np.asarray(served.model.finish(logits, scene.canvas))
-            timing = job.exchange.milliseconds() if options.timing else None
-            return form.encode(
-                SegmentResult(served, job.exchange.request_id, class_map, timing, scene.pixels)
-            )
+            request_id, timing = job.exchange.request_id, _timing(job, options.timing)
+            return form.encode(SegmentResult(served, request_id, class_map, timing, scene.pixels))
 
-        return await self._encode(job, plan, encode)
+        return await self._encode(job, form, scene.canvas.width * scene.canvas.height, 1, encode)
 
-    async def _compute(self, job: Job, plan: Plan, read: Callable[[], Read]) -> tuple[Read, Sequence[Tensor]]:
-        """The picture as `read` decodes it, and the model's answer for each of its items."""
-        before_s = self.decoding.wait_s(plan.header.format, plan.pixels, urgent=job.is_urgent)
-        after_s = self.encoding.wait_s(plan.form, plan.pixels, urgent=job.is_urgent)
-        kind = Kind(plan.served.name, plan.flip_test)
-        with self.admission.places(Work(kind, plan.count, job.is_urgent, before_s, after_s), job.deadline):
-            decoded = await self._decode(job, plan, read)
-            tickets = self._submit(job, plan, decoded.items)
-        return decoded, await _answers(job, tickets)
+    async def _see(self, job: Job, served: Served, form: Format[Any]) -> tuple[Scene, Tensor]:
+        """The picture on its canvas, and what the model says of it."""
+        header = read_header(job.image, self.limits)
+        shrink = served.model.shrink(header.width, header.height)
+        stage = Stage(served, header, shrink, 1, draws=form.needs_pixels)
+        # The source goes with the call, and its pixels are not kept while the model is waited for.
+        scene, line = await self.stages.line_up(
+            job,
+            stage,
+            self._work(job, stage, form),
+            partial(read_scene, source_of(job.image, header, self.limits), stage),
+        )
+        [answer] = await self.stages.answers(job, line)
+        return scene, answer
 
-    async def _decode(self, job: Job, plan: Plan, read: Callable[[], Read]) -> Read:
-        self.admission.keep(job.hold, plan.decoded_bytes + plan.item_bytes)
-        with job.exchange.during("decode"):
-            kind, size = plan.header.format, plan.pixels
-            decoded = await self.decoding.run(read, kind=kind, size=size, urgent=job.is_urgent)
-        self.metrics.image_pixels.observe(plan.pixels)
-        if not plan.form.needs_pixels:
-            self.admission.keep(job.hold, -plan.decoded_bytes)
-        return decoded
+    async def _find(self, asked: Poses, finder: Served) -> tuple[Crops, InLine]:
+        """Everyone who is found, in line for the pose model at the place that the picture had."""
+        job, source = asked.job, source_of(asked.job.image, asked.header, self.limits)
+        stage = self._finding(asked, finder)
+        work = self._work(job, stage, asked.form, then=asked.stage([], Part.SECOND).kind)
+        scene, line = await self.stages.line_up(job, stage, work, partial(read_scene, source, stage))
+        with self.stages.admission.searching(work):
+            [rows] = await self.stages.answers(job, line)
+        found = self._found(finder, rows, scene.canvas, asked.options.search)
+        self.stages.admission.keep(job.hold, -stage.kept_bytes)  # the crops are counted anew
+        boxes, scores = [one.box for one in found], [one.score for one in found]
+        return await self._crop(asked, source, boxes, scores, line.tickets[0].place)
 
-    def _submit(self, job: Job, plan: Plan, items: Sequence[Tensor]) -> list[Ticket[Key, Tensor, Tensor]]:
-        job.exchange.stage = "wait"
-        if not items:
-            return []
-        key = Key(plan.served, tuple(items[0].shape), plan.flip_test)
-        return self.batcher.submit(key, items, expires_at=job.deadline.expires_at, urgent=job.is_urgent)
+    def _finding(self, asked: Poses, finder: Served) -> Stage:
+        shrink = finder.model.shrink(asked.header.width, asked.header.height)
+        expected = self.stages.admission.people_expected(Kind(finder.name))
+        crop_bytes = asked.stage([], Part.SECOND).item_bytes
+        return Stage(finder, asked.header, shrink, 1, Part.FIRST, reserved_bytes=round(expected * crop_bytes))
 
-    async def _encode(self, job: Job, plan: Plan, encode: Callable[[], bytes]) -> bytes:
+    async def _crop_given(self, asked: Poses) -> tuple[Crops, InLine]:
+        width, height, given = asked.header.width, asked.header.height, asked.options.boxes
+        boxes = given if isinstance(given, tuple) else (whole_box(width, height),)
+        check_boxes_meet_image(boxes, width, height)
+        return await self._crop(asked, source_of(asked.job.image, asked.header, self.limits), boxes)
+
+    async def _crop(
+        self,
+        asked: Poses,
+        source: Source,
+        boxes: Boxes,
+        scores: Sequence[float] | None = None,
+        place: Place | None = None,
+    ) -> tuple[Crops, InLine]:
+        """The people in these boxes, in line for the pose model."""
+        stage = asked.stage(boxes, Part.ONLY if scores is None else Part.SECOND)
+        if scores == [] and not stage.draws:
+            return NOBODY, InLine(stage, [], 0.0)
+        work = self._work(asked.job, stage, asked.form)
+        read = partial(read_crops, source, stage, boxes, scores)
+        return await self.stages.line_up(asked.job, stage, work, read, place)
+
+    def _work(self, job: Job, stage: Stage, form: Format[Any], then: Kind | None = None) -> Work:
+        decoding, pixels = self.stages.decoding, stage.pixels
+        before_s = decoding.wait_s(stage.decoding, pixels, urgent=job.is_urgent)
+        if then is not None:
+            before_s += decoding.expected_s((stage.header.format, Part.SECOND), pixels)
+        after_s = self.encoding.wait_s(form, pixels, urgent=job.is_urgent)
+        is_begun = stage.part is Part.SECOND
+        return Work(stage.kind, stage.count, job.is_urgent, before_s, after_s, then, is_begun)
+
+    def _found(self, finder: Served, rows: Tensor, canvas: Canvas, search: Search) -> list[Detection]:
+        found: list[Detection] = finder.model.finish(
+            rows, canvas, box_threshold=search.box_threshold, max_people=search.max_people
+        )
+        self.stages.admission.found(Kind(finder.name), len(found))
+        self._count_people(finder, len(found))
+        return found
+
+    def _count_people(self, served: Served, count: int) -> None:
+        self.stages.metrics.people_per_image(served.name).observe(count)
+
+    async def _encode(
+        self, job: Job, form: Format[Any], pixels: int, items: int, encode: Callable[[], bytes]
+    ) -> bytes:
         with job.exchange.during("encode"):
-            if plan.form.is_light and plan.count <= LIGHT_ITEMS:
+            if form.is_light and items <= LIGHT_ITEMS:
                 return encode()
-            return await self.encoding.run(encode, kind=plan.form, size=plan.pixels, urgent=job.is_urgent)
+            return await self.encoding.run(encode, kind=form, size=pixels, urgent=job.is_urgent)
 
 
-async def _answers(job: Job, tickets: Sequence[Ticket[Key, Tensor, Tensor]]) -> Sequence[Tensor]:
-    """The model's answer for each item. Whatever is not begun when this ends is taken back."""
-    try:
-        if len(tickets) == 1:  # what `gather` costs is a fifth of the way of a small picture
-            return [await tickets[0].result]
-        return await asyncio.gather(*(ticket.result for ticket in tickets))
-    finally:
-        for ticket in tickets:
-            ticket.result.cancel()
-        _note_times(job.exchange, tickets)
-
-
-def _note_times(exchange: Exchange, tickets: Sequence[Ticket[Key, Tensor, Tensor]]) -> None:
-    """Wait until the first item began, and from there to the last that ended."""
-    if not tickets:
-        return
-    now = exchange.clock()
-    started = [ticket.started_at for ticket in tickets if ticket.started_at is not None]
-    begun = min(started, default=now)
-    exchange.stages["wait"] = begun - tickets[0].arrived_at
-    if started:
-        exchange.stage = "model"
-        exchange.stages["model"] = max(ticket.finished_at or now for ticket in tickets) - begun
-
-
-def read_people(image: bytes, plan: Plan, boxes: Sequence[Box], limits: Limits) -> People:
-    """The crops of boxes that meet the picture. raises: ImageError kin."""
-    picture = decode(image, limits, shrink=plan.shrink)
-    pixels = picture.pixels if plan.form.needs_pixels else None
-    if not boxes:
-        return People([], None, pixels)
-    crops, matrices = plan.served.model.prepare(picture, boxes)
-    return People(crops.unbind(0), matrices, pixels)
-
-
-def read_scene(image: bytes, plan: Plan, limits: Limits) -> Scene:
-    """The picture on its canvas. raises: ImageError kin."""
-    picture = decode(image, limits, shrink=plan.shrink)
-    canvas = plan.served.model.prepare(picture)
-    return Scene(canvas, picture.pixels if plan.form.needs_pixels else None)
+def _timing(job: Job, wanted: bool) -> dict[str, float] | None:
+    return job.exchange.milliseconds() if wanted else None

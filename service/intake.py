@@ -12,9 +12,9 @@ from service.body import Upload, discard_body, max_bytes_of, parse_body, read_bo
 from service.decoding import Pool
 from service.disconnect import unless_gone
 from service.exchange import Exchange, deadline_of, is_urgent
-from service.inference import Job
 from service.lifecycle import Draining, Lifecycle
 from service.settings import Settings
+from service.stage import Job
 
 PARSED_HERE_BYTES = 64 * 1024  # a longer form or JSON is read in the pool
 

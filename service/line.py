@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
@@ -17,6 +17,13 @@ class Expired(Exception):
     """The item's time was over before its batch began."""
 
 
+class Place(NamedTuple):
+    """Where in line a request stands: what it asks for next goes before all that came after it."""
+
+    number: int  # by arrival
+    arrived_at: float  # seconds of the line's clock
+
+
 @dataclass(eq=False)
 class Ticket(Generic[Key, Item, Result]):
     """One item on its way. Its owner awaits `result`, or cancels it to take the item back."""
@@ -25,16 +32,15 @@ class Ticket(Generic[Key, Item, Result]):
     item: Item
     result: "asyncio.Future[Result]"
     is_urgent: bool
-    number: int  # by arrival
-    arrived_at: float  # seconds of the line's clock, as all that follow
-    expires_at: float
+    place: Place
+    expires_at: float  # seconds of the line's clock, as all that follow
     started_at: float | None = None
     finished_at: float | None = None
 
     @property
     def order(self) -> tuple[bool, int]:
         """The smallest goes first."""
-        return not self.is_urgent, self.number
+        return not self.is_urgent, self.place.number
 
     @property
     def waits(self) -> bool:
@@ -62,18 +68,29 @@ class Line(Generic[Key, Item, Result]):
         return itertools.chain(*self._lanes.values())
 
     def join(
-        self, key: Key, items: Sequence[Item], *, expires_at: float, urgent: bool
+        self,
+        key: Key,
+        items: Sequence[Item],
+        *,
+        expires_at: float,
+        urgent: bool,
+        place: Place | None = None,
     ) -> list[Ticket[Key, Item, Result]]:
-        """A ticket for each item, in order, at the end of the line."""
+        """A ticket for each item, in order, at this place or at the end of the line."""
         loop, now = asyncio.get_running_loop(), self._clock()
         lane = self._lanes.setdefault((key, urgent), OrderedDict())
         tickets = [
-            Ticket(key, item, loop.create_future(), urgent, next(self._numbers), now, expires_at)
+            Ticket(
+                key, item, loop.create_future(), urgent, place or Place(next(self._numbers), now), expires_at
+            )
             for item in items
         ]
+        behind = [] if place is None else _behind(place, lane)
         for ticket in tickets:
             lane[ticket] = None
             ticket.result.add_done_callback(lambda _, ticket=ticket: lane.pop(ticket, None))  # type: ignore[misc]
+        for other in behind:
+            lane.move_to_end(other)
         return tickets
 
     def heads(self) -> list[Ticket[Key, Item, Result]]:
@@ -109,4 +126,12 @@ class Line(Generic[Key, Item, Result]):
     def oldest_age_s(self, belongs: Callable[[Key], bool] = lambda key: True) -> float:
         """How long the oldest ticket has waited; 0 when none does."""
         heads = [next(iter(lane)) for (key, _), lane in self._lanes.items() if lane and belongs(key)]
-        return max((self._clock() - ticket.arrived_at for ticket in heads), default=0.0)
+        return max((self._clock() - ticket.place.arrived_at for ticket in heads), default=0.0)
+
+
+def _behind(
+    place: Place, lane: OrderedDict[Ticket[Key, Item, Result], None]
+) -> list[Ticket[Key, Item, Result]]:
+    """Tickets of a lane that came later, in order."""
+    later = itertools.takewhile(lambda ticket: ticket.place.number > place.number, reversed(lane))
+    return list(later)[::-1]

@@ -7,7 +7,7 @@ from hrformer.images.decode import Limits
 from service.admission import Work
 from service.canary import read_canary
 from service.device import Kind
-from service.models import Model, Served, load_models
+from service.models import Model, Served, first_of_tasks, load_models
 from service.parts import Parts
 from service.reload import Loaded, Reloader
 from service.sizing import use_torch_threads
@@ -24,7 +24,8 @@ def loader_of(parts: Parts, models: Mapping[str, Model] | None) -> Load:
         if models is None:
             served, defaults = load_models(parts.settings)
         else:
-            served, defaults = [Served(model, model.entry.precision) for model in models.values()], []
+            served = [Served(model, model.entry.precision) for model in models.values()]
+            defaults = first_of_tasks(served)
         for one in served:
             one.model.warm()
         return Loaded(served, defaults)

@@ -15,7 +15,7 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 
 DURATION_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-STAGES = ("receive", "decode", "wait", "model", "encode")
+STAGES = ("receive", "decode", "find_wait", "find_model", "wait", "model", "encode")
 RELOADS = ("swapped", "rolled_back", "failed")
 NO_MODEL = "none"  # the label of requests that failed before their model was known
 CLIENT_GONE = "499"  # the status label of requests whose client left before the answer

@@ -3,13 +3,15 @@
 import json
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 from service.problems import Problem
 from service.settings import MAX_BOXES
 
 _TRUE = ("true", "1", "yes", "on")
 _FALSE = ("false", "0", "no", "off")
+
+WHOLE: Literal["whole"] = "whole"  # in place of boxes: the whole picture is one person
 
 Box = tuple[float, float, float, float]  # x, y, width, height in pixels of the upright image
 
@@ -63,10 +65,10 @@ def integer(low: int, high: int) -> Callable[[str, Any], int]:
     return read
 
 
-def boxes(name: str, value: Any) -> tuple[Box, ...] | None:
-    """Boxes with a positive area, or None for `whole`. raises: also Problem `bad-box`."""
-    if value == "whole":
-        return None
+def boxes(name: str, value: Any) -> tuple[Box, ...] | Literal["whole"]:
+    """Boxes with a positive area, or `whole`. raises: also Problem `bad-box`."""
+    if value == WHOLE:
+        return WHOLE
     expected = f"whole, or a JSON list of at most {MAX_BOXES} boxes [x, y, width, height]"
     try:
         boxes = json.loads(value) if isinstance(value, str) else value

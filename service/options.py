@@ -3,8 +3,9 @@
 import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from hrformer.engine.search import Search
 from service.option_values import Box, boolean, boxes, integer, number, text
 from service.problems import Problem
 from service.settings import MAX_BOXES
@@ -28,13 +29,32 @@ class PoseOptions:
     """Options of `/pose`."""
 
     model: str | None  # the default of the task when None
-    boxes: tuple[Box, ...] | None  # None: the whole picture
-    box_threshold: float  # 0 to 1
+    boxes: tuple[Box, ...] | Literal["whole"] | None  # None: people are found first
+    box_threshold: float | None  # 0 to 1; the model's own when None
     max_people: int  # 1 to 64
     keypoint_threshold: float  # 0 to 1
     flip_test: bool
     format: str | None  # by Accept when None
     timing: bool
+
+    @property
+    def search(self) -> Search:
+        return Search(self.box_threshold, self.max_people)
+
+
+@dataclass(frozen=True)
+class PeopleOptions:
+    """Options of `/people`."""
+
+    model: str | None  # the default of the task when None
+    box_threshold: float | None  # 0 to 1; the model's own when None
+    max_people: int  # 1 to 64
+    format: str | None  # by Accept when None
+    timing: bool
+
+    @property
+    def search(self) -> Search:
+        return Search(self.box_threshold, self.max_people)
 
 
 @dataclass(frozen=True)
@@ -49,6 +69,11 @@ class SegmentOptions:
 def read_pose_options(query: Iterable[tuple[str, str]], fields: Iterable[tuple[str, Any]]) -> PoseOptions:
     """raises: Problem `unknown-option`, `conflicting-option`, `bad-option` or `bad-box`."""
     return PoseOptions(**_values(POSE, [*query, *fields]))
+
+
+def read_people_options(query: Iterable[tuple[str, str]], fields: Iterable[tuple[str, Any]]) -> PeopleOptions:
+    """raises: Problem `unknown-option`, `conflicting-option` or `bad-option`."""
+    return PeopleOptions(**_values(PEOPLE, [*query, *fields]))
 
 
 def read_segment_options(
@@ -85,6 +110,21 @@ _FORMAT = Option(
 )
 _TIMING = Option("timing", boolean, False, {"type": "boolean"}, "add stage times in ms to a JSON answer")
 
+_BOX_THRESHOLD = Option(
+    "box_threshold",
+    number(0, 1),
+    None,
+    _SHARE,
+    "smallest score of a found box; by default the model's own, which `/models` tells; given boxes are kept",
+)
+_MAX_PEOPLE = Option(
+    "max_people",
+    integer(1, MAX_PEOPLE),
+    Search().max_people,
+    {"type": "integer", "minimum": 1, "maximum": MAX_PEOPLE},
+    "at most so many people are found, best first; given boxes are kept",
+)
+
 POSE = {
     option.name: option
     for option in (
@@ -95,18 +135,11 @@ POSE = {
             None,
             {"type": "string"},
             f"JSON list of at most {MAX_BOXES} boxes `[x, y, width, height]` in pixels of the upright image, "
-            "one for each person; `whole` for the whole picture, which is also the default",
+            "one for each person; `whole` for the whole picture; by default people are found first, or the "
+            "whole picture is taken where no model for people is served",
         ),
-        Option(
-            "box_threshold", number(0, 1), 0.3, _SHARE, "smallest score of a found box; given boxes are kept"
-        ),
-        Option(
-            "max_people",
-            integer(1, MAX_PEOPLE),
-            32,
-            {"type": "integer", "minimum": 1, "maximum": MAX_PEOPLE},
-            "at most so many people are found; given boxes are kept",
-        ),
+        _BOX_THRESHOLD,
+        _MAX_PEOPLE,
         Option(
             "keypoint_threshold",
             number(0, 1),
@@ -125,4 +158,5 @@ POSE = {
         _TIMING,
     )
 }
+PEOPLE = {option.name: option for option in (_MODEL, _BOX_THRESHOLD, _MAX_PEOPLE, _FORMAT, _TIMING)}
 SEGMENT = {option.name: option for option in (_MODEL, _FORMAT, _TIMING)}

@@ -11,12 +11,12 @@ from service.admission import Admission, Bounds
 from service.batcher import Batcher
 from service.decoding import Pool
 from service.device import Buckets, Device, Key, Kind
-from service.inference import DeviceBatcher
 from service.lifecycle import DeviceFailed, Lifecycle
 from service.metrics import Metrics
 from service.models import Models
 from service.settings import Settings
 from service.sizing import cores, pool_threads
+from service.stage import DeviceBatcher
 from service.threads import Threads
 
 
@@ -66,10 +66,15 @@ def make_parts(settings: Settings) -> Parts:
     decoding = Pool("decode", decode_threads)
     encoding = Pool("encode", settings.encode_threads or decode_threads)
 
+    largest = {
+        "pose": settings.max_pose_batch,
+        "segmentation": settings.max_segment_batch,
+        "people": settings.max_people_batch,
+    }
+
     def largest_batch(kind: object) -> int:
         assert isinstance(kind, Kind)
-        is_pose = models[kind.model].entry.task == "pose"
-        return settings.max_pose_batch if is_pose else settings.max_segment_batch
+        return largest[models[kind.model].entry.task]
 
     def queued() -> Iterator[tuple[Kind, bool, int]]:
         return ((key.kind, urgent, count) for key, urgent, count in batcher.line.lengths())

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.canary import Canary, CanaryDied
@@ -19,10 +19,10 @@ class ReloadFailed(Exception):
 
 @dataclass(frozen=True)
 class Loaded:
-    """Models that are loaded and warm, and the names of the tasks' defaults."""
+    """Models that are loaded and warm, and the names of the defaults by task."""
 
     served: Sequence[Served]
-    defaults: Sequence[str] = ()
+    defaults: Mapping[str, str]
 
 
 class Reloader:

@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     )
     max_pose_batch: int = Field(16, ge=1, le=1024, description="crops run together")
     max_segment_batch: int = Field(4, ge=1, le=256, description="pictures run together")
+    max_people_batch: int = Field(4, ge=1, le=256, description="pictures searched for people together")
     max_wait_ms: float = Field(
         0.0, ge=0, le=1000, description="how long work may wait for more when the model is free"
     )
@@ -149,8 +150,8 @@ class Settings(BaseSettings):
             raise ValueError("precision float16 needs a GPU, but device is cpu; set precision to auto")
         if self.max_waiting_bytes < 2 * self.max_body_bytes:
             raise ValueError("max_waiting_bytes has no room for two pictures of max_body_bytes; raise it")
-        if self.max_waiting_items < max(self.max_pose_batch, self.max_segment_batch):
-            raise ValueError("max_waiting_items is below max_pose_batch or max_segment_batch; raise it")
+        if self.max_waiting_items < max(self.max_pose_batch, self.max_segment_batch, self.max_people_batch):
+            raise ValueError("max_waiting_items is below the largest batch of a model; raise it")
         if self.max_wait_ms >= self.timeout_ms:
             raise ValueError(
                 "max_wait_ms is not below timeout_ms, so that every request would miss its deadline"

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import orjson
 
-from hrformer.engine.results import Person
+from hrformer.engine.results import Detection, Person
 from hrformer.geometry.skeletons import JOINTS, LIMBS
-from service.answers import ClassAnswer, PoseResult, SegmentResult
+from service.answers import ClassAnswer, PeopleResult, PoseResult, SegmentResult
 from service.formats.rle import present_classes
 
 _SEEN, _UNLABELLED = 2, 0
@@ -22,6 +22,12 @@ def pose_coco(result: PoseResult) -> bytes:
     return _data_set(result, [category], annotations)
 
 
+def people_coco(result: PeopleResult) -> bytes:
+    """Box annotations."""
+    annotations = [_box(number, person) for number, person in enumerate(result.people, 1)]
+    return _data_set(result, [{"id": 1, "name": "person"}], annotations)
+
+
 def segment_coco(result: SegmentResult) -> bytes:
     """One annotation in run lengths for each class that has pixels; its category's id is the class index."""
     categories = [{"id": index, "name": name} for index, (name, _) in enumerate(result.served.palette)]
@@ -30,7 +36,9 @@ def segment_coco(result: SegmentResult) -> bytes:
 
 
 def _data_set(
-    result: PoseResult | SegmentResult, categories: list[dict[str, Any]], annotations: list[dict[str, Any]]
+    result: PoseResult | PeopleResult | SegmentResult,
+    categories: list[dict[str, Any]],
+    annotations: list[dict[str, Any]],
 ) -> bytes:
     image = {"id": 1, "file_name": "", "width": result.width, "height": result.height}
     return orjson.dumps({"images": [image], "categories": categories, "annotations": annotations})
@@ -43,6 +51,11 @@ def _person(number: int, person: Person, threshold: float) -> dict[str, Any]:
         for x, y, score in points
         for value in ((round(x, 2), round(y, 2), _SEEN) if score >= threshold else (0, 0, _UNLABELLED))
     ]
+    seen = sum(score >= threshold for _, _, score in points)
+    return _box(number, person) | {"keypoints": flat, "num_keypoints": seen}
+
+
+def _box(number: int, person: Person | Detection) -> dict[str, Any]:
     return {
         "id": number,
         "image_id": 1,
@@ -51,8 +64,6 @@ def _person(number: int, person: Person, threshold: float) -> dict[str, Any]:
         "area": person.box.width * person.box.height,
         "iscrowd": 0,
         "score": round(person.score, 4),
-        "keypoints": flat,
-        "num_keypoints": sum(score >= threshold for _, _, score in points),
     }
 
 

@@ -5,9 +5,9 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import numpy.typing as npt
 
-from hrformer.engine.results import Person
+from hrformer.engine.results import Box, Person
 from hrformer.geometry.skeletons import JOINTS
-from service.answers import PoseResult, SegmentResult
+from service.answers import PeopleResult, PoseResult, SegmentResult
 
 _MADE = {"source": "auto", "occluded": "0", "z_order": "0"}
 
@@ -17,6 +17,14 @@ def pose_cvat(result: PoseResult) -> bytes:
     root, image = _document(result)
     for person in result.people:
         _add_person(image, person, result.options.keypoint_threshold)
+    return _text(root)
+
+
+def people_cvat(result: PeopleResult) -> bytes:
+    """A box for each person."""
+    root, image = _document(result)
+    for person in result.people:
+        _add_box(image, person.box)
     return _text(root)
 
 
@@ -30,7 +38,7 @@ def segment_cvat(result: SegmentResult) -> bytes:
     return _text(root)
 
 
-def _document(result: PoseResult | SegmentResult) -> tuple[ET.Element, ET.Element]:
+def _document(result: PoseResult | PeopleResult | SegmentResult) -> tuple[ET.Element, ET.Element]:
     root = ET.Element("annotations")
     ET.SubElement(root, "version").text = "1.1"
     size = {"width": str(result.width), "height": str(result.height)}
@@ -44,14 +52,18 @@ def _text(root: ET.Element) -> bytes:
 
 
 def _add_person(image: ET.Element, person: Person, threshold: float) -> None:
-    x, y, width, height = person.box
-    corners = {"xtl": x, "ytl": y, "xbr": x + width, "ybr": y + height}
-    edges = {name: f"{value:.2f}" for name, value in corners.items()}
-    ET.SubElement(image, "box", {"label": "person", **_MADE, **edges})
+    _add_box(image, person.box)
     skeleton = ET.SubElement(image, "skeleton", {"label": "person", "source": "auto", "z_order": "0"})
     for name, (px, py, score) in zip(JOINTS, person.keypoints.tolist(), strict=True):
         seen = {"outside": "0" if score >= threshold else "1", "occluded": "0", "source": "auto"}
         ET.SubElement(skeleton, "points", {"label": name, **seen, "points": f"{px:.2f},{py:.2f}"})
+
+
+def _add_box(image: ET.Element, box: Box) -> None:
+    x, y, width, height = box
+    corners = {"xtl": x, "ytl": y, "xbr": x + width, "ybr": y + height}
+    edges = {name: f"{value:.2f}" for name, value in corners.items()}
+    ET.SubElement(image, "box", {"label": "person", **_MADE, **edges})
 
 
 def _mask_attributes(mask: npt.NDArray[np.bool_]) -> dict[str, str]:

@@ -1,10 +1,21 @@
 """JSON, the plain form of every answer."""
 
+from typing import Literal
+
 import orjson
 
 from hrformer.engine.results import Person, rounded_keypoints, rounded_score
 from hrformer.geometry.skeletons import JOINTS
-from service.answers import KeypointAnswer, PersonAnswer, PoseAnswer, PoseResult, SegmentAnswer, SegmentResult
+from service.answers import (
+    KeypointAnswer,
+    PeopleAnswer,
+    PeopleResult,
+    PersonAnswer,
+    PoseAnswer,
+    PoseResult,
+    SegmentAnswer,
+    SegmentResult,
+)
 from service.formats.rle import present_classes
 
 
@@ -15,8 +26,24 @@ def pose_json(result: PoseResult) -> bytes:
         "model_version": result.served.version,
         "request_id": result.request_id,
         "image": {"width": result.width, "height": result.height},
-        "boxes": "whole" if result.options.boxes is None else "given",
+        "boxes": _boxes(result),
         "people": [_person(person, result.options.keypoint_threshold) for person in result.people],
+    }
+    if result.finder is not None:
+        answer["finder"] = {"model": result.finder.name, "model_version": result.finder.version}
+    if result.timing is not None:
+        answer["timing"] = result.timing
+    return orjson.dumps(answer)
+
+
+def people_json(result: PeopleResult) -> bytes:
+    """A `PeopleAnswer`."""
+    answer: PeopleAnswer = {
+        "model": result.served.name,
+        "model_version": result.served.version,
+        "request_id": result.request_id,
+        "image": {"width": result.width, "height": result.height},
+        "people": [{"box": list(box), "score": rounded_score(score)} for box, score in result.people],
     }
     if result.timing is not None:
         answer["timing"] = result.timing
@@ -37,6 +64,12 @@ def segment_json(result: SegmentResult) -> bytes:
     return orjson.dumps(answer)
 
 
+def _boxes(result: PoseResult) -> Literal["found", "given", "whole"]:
+    if result.finder is not None:
+        return "found"
+    return "given" if isinstance(result.options.boxes, tuple) else "whole"
+
+
 def _person(person: Person, threshold: float) -> PersonAnswer:
     keypoints: list[KeypointAnswer] = [
         {"name": name, "x": x, "y": y, "score": score, "visible": visible}
@@ -44,4 +77,9 @@ def _person(person: Person, threshold: float) -> PersonAnswer:
             JOINTS, rounded_keypoints(person), person.is_visible(threshold), strict=True
         )
     ]
-    return {"box": list(person.box), "score": rounded_score(person.score), "keypoints": keypoints}
+    return {
+        "box": list(person.box),
+        "box_score": rounded_score(person.box_score),
+        "score": rounded_score(person.score),
+        "keypoints": keypoints,
+    }

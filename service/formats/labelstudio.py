@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from hrformer.engine.results import Person
+from hrformer.engine.results import Detection, Person
 from hrformer.geometry.skeletons import JOINTS
-from service.answers import PoseResult, SegmentResult
+from service.answers import PeopleResult, PoseResult, SegmentResult
 
 # Label Studio packs runs into bits: of each a flag, which of these widths its length has, length and value.
 _WIDTHS = (3, 4, 8, 16)
@@ -24,6 +24,11 @@ def pose_labelstudio(result: PoseResult) -> bytes:
     return _prediction(result, regions)
 
 
+def people_labelstudio(result: PeopleResult) -> bytes:
+    """Regions of the tag `RectangleLabels` called box."""
+    return _prediction(result, [_box(number, person, result) for number, person in enumerate(result.people)])
+
+
 def segment_labelstudio(result: SegmentResult) -> bytes:
     """Regions of the tag `BrushLabels` called mask, the background left out."""
     regions = [
@@ -34,13 +39,13 @@ def segment_labelstudio(result: SegmentResult) -> bytes:
     return _prediction(result, regions)
 
 
-def _prediction(result: PoseResult | SegmentResult, regions: list[dict[str, Any]]) -> bytes:
+def _prediction(result: PoseResult | PeopleResult | SegmentResult, regions: list[dict[str, Any]]) -> bytes:
     version = f"{result.served.name} {result.served.version}"
     return orjson.dumps({"model_version": version, "result": regions})
 
 
 def _region(
-    result: PoseResult | SegmentResult, name: str, kind: str, tag: str, value: dict[str, Any]
+    result: PoseResult | PeopleResult | SegmentResult, name: str, kind: str, tag: str, value: dict[str, Any]
 ) -> dict[str, Any]:
     return {
         "id": name,
@@ -56,18 +61,22 @@ def _region(
 
 def _person(number: int, person: Person, result: PoseResult) -> list[dict[str, Any]]:
     across, down = 100 / result.width, 100 / result.height
-    x, y, width, height = person.box
-    box = {"x": x * across, "y": y * down, "width": width * across, "height": height * down, "rotation": 0}
-    whole = _region(
-        result, f"person{number}", "rectanglelabels", "box", box | {"rectanglelabels": ["person"]}
-    )
-    points = []
+    whole, points = _box(number, person, result), []
     for joint, (px, py, score) in zip(JOINTS, person.keypoints.tolist(), strict=True):
         if score >= result.options.keypoint_threshold:
             value = {"x": px * across, "y": py * down, "width": 0.5, "keypointlabels": [joint]}
             point = _region(result, f"person{number}-{joint}", "keypointlabels", "keypoints", value)
             points.append(point | {"score": round(score, 4), "parentID": whole["id"]})
-    return [whole | {"score": round(person.score, 4)}, *points]
+    return [whole, *points]
+
+
+def _box(number: int, person: Person | Detection, result: PoseResult | PeopleResult) -> dict[str, Any]:
+    across, down = 100 / result.width, 100 / result.height
+    x, y, width, height = person.box
+    box = {"x": x * across, "y": y * down, "width": width * across, "height": height * down, "rotation": 0}
+    value = box | {"rectanglelabels": ["person"]}
+    region = _region(result, f"person{number}", "rectanglelabels", "box", value)
+    return region | {"score": round(person.score, 4)}
 
 
 def _brush(mask: npt.NDArray[np.bool_], name: str) -> dict[str, Any]:

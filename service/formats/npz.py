@@ -1,22 +1,30 @@
 """Arrays for `numpy.load`, without pickles."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 
+from hrformer.engine.results import Detection, Person
 from hrformer.geometry.skeletons import JOINTS
-from service.answers import PoseResult, SegmentResult
+from service.answers import PeopleResult, PoseResult, SegmentResult
 
 
 def pose_npz(result: PoseResult) -> bytes:
-    """`boxes (n, 4)`, `scores (n,)` and `keypoints (n, 17, 3)` as float32; `joints (17,)` text."""
+    """Float32 `boxes (n, 4)`, `box_scores (n,)`, `scores (n,)`, `keypoints (n, 17, 3)`; `joints (17,)`."""
     people = result.people
     return _npz(
-        boxes=np.array([person.box for person in people], np.float32).reshape(-1, 4),
-        scores=np.array([person.score for person in people], np.float32),
+        boxes=_boxes(people),
+        box_scores=np.array([person.box_score for person in people], np.float32),
+        scores=_scores(people),
         keypoints=np.array([person.keypoints for person in people], np.float32).reshape(-1, len(JOINTS), 3),
         joints=np.array(JOINTS),
     )
+
+
+def people_npz(result: PeopleResult) -> bytes:
+    """`boxes (n, 4)` and `scores (n,)` as float32."""
+    return _npz(boxes=_boxes(result.people), scores=_scores(result.people))
 
 
 def segment_npz(result: SegmentResult) -> bytes:
@@ -26,6 +34,14 @@ def segment_npz(result: SegmentResult) -> bytes:
         classes=np.array([name for name, _ in result.served.palette]),
         colours=np.array([colour for _, colour in result.served.palette], np.uint8),
     )
+
+
+def _boxes(people: Sequence[Person | Detection]) -> np.ndarray:
+    return np.array([person.box for person in people], np.float32).reshape(-1, 4)
+
+
+def _scores(people: Sequence[Person | Detection]) -> np.ndarray:
+    return np.array([person.score for person in people], np.float32)
 
 
 def _npz(**arrays: np.ndarray) -> bytes:

@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from service.answers import PoseResult, SegmentResult
+from service.answers import PeopleResult, PoseResult, SegmentResult
 from service.formats.accept import best_media_type
-from service.formats.coco import pose_coco, segment_coco
-from service.formats.cvat import pose_cvat, segment_cvat
-from service.formats.json import pose_json, segment_json
-from service.formats.labelstudio import pose_labelstudio, segment_labelstudio
-from service.formats.npz import pose_npz, segment_npz
-from service.formats.overlay import pose_overlay, segment_overlay
+from service.formats.coco import people_coco, pose_coco, segment_coco
+from service.formats.cvat import people_cvat, pose_cvat, segment_cvat
+from service.formats.json import people_json, pose_json, segment_json
+from service.formats.labelstudio import people_labelstudio, pose_labelstudio, segment_labelstudio
+from service.formats.npz import people_npz, pose_npz, segment_npz
+from service.formats.overlay import people_overlay, pose_overlay, segment_overlay
 from service.formats.png import segment_png
 from service.formats.rle import segment_rle
 from service.problems import Problem
@@ -40,6 +40,15 @@ POSE_FORMATS: dict[str, Format[PoseResult]] = {
     "coco": Format(JSON, pose_coco),
     "cvat": Format(XML, pose_cvat),
     "labelstudio": Format(JSON, pose_labelstudio),
+}
+PEOPLE_FORMATS: dict[str, Format[PeopleResult]] = {
+    "json": Format(JSON, people_json, is_light=True),
+    "overlay": Format(PNG, people_overlay, needs_pixels=True),
+    "png": Format(PNG, people_overlay, needs_pixels=True),
+    "npz": Format(NPZ, people_npz),
+    "coco": Format(JSON, people_coco),
+    "cvat": Format(XML, people_cvat),
+    "labelstudio": Format(JSON, people_labelstudio),
 }
 SEGMENT_FORMATS: dict[str, Format[SegmentResult]] = {
     "png": Format(PNG, segment_png),

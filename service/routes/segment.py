@@ -8,10 +8,11 @@ from service.answers import SegmentAnswer
 from service.body import Upload
 from service.documents.operations import operation
 from service.formats.table import SEGMENT_FORMATS, choose_format
-from service.inference import Inference, Job
+from service.inference import Inference
 from service.intake import Intake
 from service.models import Models
 from service.options import SEGMENT, read_segment_options
+from service.stage import Job
 
 
 def segment_routes(intake: Intake, inference: Inference, models: Models) -> APIRouter:

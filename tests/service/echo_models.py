@@ -11,18 +11,25 @@ from torch import Tensor
 
 from hrformer.checkpoints.manifest import Entry
 from hrformer.engine.letterbox import Canvas
-from hrformer.engine.results import Box, Person
+from hrformer.engine.results import Box, Detection, Person
 from hrformer.geometry.skeletons import JOINTS
 from hrformer.images.decode import Picture
-from hrformer.modeling.config import BackboneConfig, NetworkConfig, PoseHeadConfig, SegmentationHeadConfig
+from hrformer.modeling.config import (
+    BackboneConfig,
+    NetworkConfig,
+    PeopleHeadConfig,
+    PoseHeadConfig,
+    SegmentationHeadConfig,
+)
 
 BACKBONE = BackboneConfig(channels=(8, 16, 32, 64), heads=(1, 2, 4, 8), modules=(1, 1, 1))
 SIZE = (8, 6)  # (height, width) of a crop
 Hook = Callable[[Tensor], None]
 Boxes = Sequence[tuple[float, float, float, float]]
+Head = PoseHeadConfig | SegmentationHeadConfig | PeopleHeadConfig
 
 
-def entry(name: str, task: str, labels: str, head: PoseHeadConfig | SegmentationHeadConfig) -> Entry:
+def entry(name: str, task: str, labels: str, head: Head) -> Entry:
     return Entry(
         name=name,
         task=task,
@@ -117,9 +124,10 @@ class EchoPose:
         self, keypoints: Tensor, matrices: Tensor, boxes: Boxes, scores: Sequence[float] | None = None
     ) -> list[Person]:
         self.before_finish(keypoints)
+        sure = [1.0] * len(boxes) if scores is None else scores
         return [
-            Person(Box(*box), float(person[0, 2]), person.numpy())
-            for box, person in zip(boxes, keypoints, strict=True)
+            Person(Box(*box), float(person[0, 2]) * score, person.numpy(), score)
+            for box, score, person in zip(boxes, sure, keypoints, strict=True)
         ]
 
     def warm(self) -> None:
@@ -171,6 +179,57 @@ class EchoSegmentation:
 
     def finish(self, logits: Tensor, canvas: Canvas) -> Tensor:
         return torch.full((canvas.height, canvas.width), int(logits[:, 0, 0].argmax()), dtype=torch.uint8)
+
+    def warm(self) -> None:
+        pass
+
+
+class EchoPeople:
+    """A tenth of the picture's mean red, and at most ten, is how many people there are.
+
+    The one of number n has the box [2n, 3, 6, 9], and is there with a score of 0.95 less a tenth of n.
+    """
+
+    def __init__(
+        self,
+        before_run: Hook = lambda batch: None,
+        *,
+        name: str = "echo-people",
+        version: str = "",
+        shift: float = 0.0,
+    ) -> None:
+        self.entry = entry(name, "people", "person", PeopleHeadConfig())
+        if version:
+            self.entry = replace(self.entry, sha256=version.ljust(64, "0"))
+        self.before_run, self.shift = before_run, shift
+        self.batch_sizes: list[int] = []
+
+    def shrink(self, width: int, height: int) -> int:
+        return 1
+
+    def prepare(self, picture: Picture) -> Canvas:
+        colour = mean_colour(torch.from_numpy(picture.pixels).permute(2, 0, 1)).round().to(torch.uint8)
+        pixels = colour[:, None, None].expand(3, *SIZE)
+        return Canvas(pixels, torch.eye(2, 3), picture.width, picture.height)
+
+    def run(self, canvases: Tensor) -> Tensor:
+        self.before_run(canvases)
+        self.batch_sizes.append(len(canvases))
+        number = torch.arange(100.0)
+        left, top = 2 * number + self.shift, torch.full((100,), 3.0)
+        rows = torch.stack([left, top, left + 6, top + 9, 0.95 - number / 10], dim=1)
+        counts = (mean_colour(canvases)[:, 0] / 10).clamp(max=10)
+        return rows * (number < counts[:, None].floor())[..., None]
+
+    def finish(
+        self, found: Tensor, canvas: Canvas, *, box_threshold: float | None, max_people: int
+    ) -> list[Detection]:
+        threshold = 0.3 if box_threshold is None else box_threshold
+        rows = [row for row in found.tolist() if row[4] > 0 and row[4] >= threshold]
+        return [
+            Detection(Box(left, top, right - left, bottom - top), score)
+            for left, top, right, bottom, score in rows[:max_people]
+        ]
 
     def warm(self) -> None:
         pass

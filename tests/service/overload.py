@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from service.admission import Admission, Bounds, Refused, Work
-from service.batcher import Batcher
+from service.batcher import Batcher, Expired, Place
 from service.deadline import Deadline, DeadlineExceeded
 from tests.service.virtual_time import run
 
 MAX_BATCH = 16
+CROP_S = 0.002  # for the crops of those who were found
 START_S, EACH_S, NOISE = 0.05, 0.01, 0.1  # a batch takes START_S + EACH_S for each item, give or take a tenth
 
 
@@ -38,46 +39,87 @@ def capacity() -> float:
     return MAX_BATCH / (START_S + EACH_S * MAX_BATCH)
 
 
-def overloaded(times: float, *, seconds: float, timeout_ms: int, counts: Sequence[int] = (1,)) -> Outcome:
-    """Poisson arrivals at so many times the capacity. counts: items of a request, one drawn for each."""
-    return run(_play(times, seconds, timeout_ms, counts))
+def overloaded(
+    times: float,
+    *,
+    seconds: float,
+    timeout_ms: int,
+    counts: Sequence[int] = (1,),
+    people: Sequence[int] | None = None,
+) -> Outcome:
+    """So many times what the model can take, Poisson arrivals of requests with one of these numbers of boxes;
+    or of pictures to be searched, with one of these numbers of people."""
+    return run(_play(times, seconds, timeout_ms, counts, people))
 
 
-async def _play(times: float, seconds: float, timeout_ms: int, counts: Sequence[int]) -> Outcome:
-    loop, chance = asyncio.get_running_loop(), random.Random(0)
-    outcome = Outcome(seconds=seconds)
+@dataclass
+class Played:
+    """Admission and batcher around a model, for requests of one time limit."""
 
-    async def model(key: str, items: Sequence[int], prepared: None) -> Sequence[int]:
-        with admission.running(key, len(items)):
-            await asyncio.sleep((START_S + EACH_S * len(items)) * chance.uniform(1 - NOISE, 1 + NOISE))
+    timeout_ms: int
+    outcome: Outcome
+    chance: random.Random
+
+    def __post_init__(self) -> None:
+        self._clock = clock = asyncio.get_running_loop().time
+        bounds = Bounds(requests=10_000, items=10_000, bytes=1)
+        self._admission = Admission(bounds, lambda kind: MAX_BATCH, self._queued, clock)
+        self._batcher = Batcher[str, int, None, int](
+            self._model, max_batch=lambda key: MAX_BATCH, max_waiting=10_000, clock=clock
+        )
+
+    def _queued(self) -> Iterator[tuple[str, bool, int]]:
+        return self._batcher.line.lengths()
+
+    async def _model(self, key: str, items: Sequence[int], prepared: None) -> Sequence[int]:
+        with self._admission.running(key, len(items)):
+            noise = self.chance.uniform(1 - NOISE, 1 + NOISE)
+            await asyncio.sleep((START_S + EACH_S * len(items)) * noise)
         return items
 
-    def queued() -> Iterator[tuple[str, bool, int]]:
-        return batcher.line.lengths()
-
-    bounds = Bounds(requests=10_000, items=10_000, bytes=1)
-    admission = Admission(bounds, lambda kind: MAX_BATCH, queued, loop.time)
-    batcher = Batcher[str, int, None, int](
-        model, max_batch=lambda key: MAX_BATCH, max_waiting=10_000, clock=loop.time
-    )
-
-    async def ask(count: int) -> None:
-        deadline = Deadline(loop.time() + timeout_ms / 1000, timeout_ms, loop.time)
+    async def ask(self, count: int, *, is_searched: bool) -> None:
+        """A request for the poses of so many people, who may have to be found first."""
+        deadline = Deadline(self._clock() + self.timeout_ms / 1000, self.timeout_ms, self._clock)
+        items = count + is_searched
         try:
             async with deadline.enforced():
-                with admission.places(Work("pose", count), deadline):
-                    tickets = batcher.submit("pose", range(count), expires_at=deadline.expires_at)
-                await asyncio.gather(*(ticket.result for ticket in tickets))
-            outcome.good += count
+                place = await self._find(count, deadline) if is_searched else None
+                await self._done(Work("pose", count, is_begun=is_searched), deadline, place)
+            self.outcome.good += items
         except Refused:
-            outcome.refused += count
-        except (DeadlineExceeded, TimeoutError):
-            outcome.late += count
+            self.outcome.refused += items
+        except (DeadlineExceeded, Expired):
+            self.outcome.late += items
 
+    async def _find(self, count: int, deadline: Deadline) -> Place:
+        work = Work("find", 1, then="pose")
+        with self._admission.places(work, deadline):
+            [ticket] = self._batcher.submit("find", [0], expires_at=deadline.expires_at)
+        with self._admission.searching(work):
+            await ticket.result
+        self._admission.found("find", count)
+        return ticket.place
+
+    async def _done(self, work: Work, deadline: Deadline, place: Place | None) -> None:
+        with self._admission.places(work, deadline):
+            if work.is_begun:
+                await asyncio.sleep(CROP_S)
+            tickets = self._batcher.submit(
+                "pose", range(work.count), expires_at=deadline.expires_at, place=place
+            )
+        await asyncio.gather(*(ticket.result for ticket in tickets))
+
+
+async def _play(
+    times: float, seconds: float, timeout_ms: int, counts: Sequence[int], people: Sequence[int] | None
+) -> Outcome:
+    loop, chance, is_searched = asyncio.get_running_loop(), random.Random(0), people is not None
+    sizes = counts if people is None else people
+    played = Played(timeout_ms, Outcome(seconds=seconds), chance)
     asking = []
-    rate = times * capacity() / (sum(counts) / len(counts))
+    rate = times * capacity() / (sum(sizes) / len(sizes) + is_searched)
     while loop.time() < seconds:
-        asking.append(asyncio.create_task(ask(chance.choice(counts))))
+        asking.append(asyncio.create_task(played.ask(chance.choice(sizes), is_searched=is_searched)))
         await asyncio.sleep(chance.expovariate(rate))
     await asyncio.gather(*asking)
-    return outcome
+    return played.outcome

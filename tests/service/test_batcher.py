@@ -140,7 +140,7 @@ def test_the_model_never_idles_while_something_waits(arrivals: list[Arrival]) ->
     model, outcomes = played(arrivals)
     ends = {to for _, to, _, _ in model.ran}
     for begun, _, _, items in model.ran:
-        arrived = {one.ticket.arrived_at for one in outcomes if one.name in items}
+        arrived = {one.ticket.place.arrived_at for one in outcomes if one.name in items}
         assert begun in ends | arrived
 
 
@@ -151,7 +151,7 @@ def test_work_that_was_taken_back_or_came_too_late_is_not_done(arrivals: list[Ar
     for one in outcomes:
         for limit_s in (one.arrival.cancelled_after_s, one.arrival.expires_after_s):
             if limit_s is not None and one.name in begun:
-                assert begun[one.name] <= one.ticket.arrived_at + limit_s
+                assert begun[one.name] <= one.ticket.place.arrived_at + limit_s
 
 
 @given(arrivals)
@@ -166,7 +166,7 @@ def test_the_next_in_line_decides_the_key(arrivals: list[Arrival]) -> None:
 def waits_at(one: Outcome, now_s: float) -> bool:
     """Whether the item had arrived by then, is run later, and was not in a batch yet."""
     started = one.ticket.started_at
-    return started is not None and one.ticket.arrived_at < now_s < started
+    return started is not None and one.ticket.place.arrived_at < now_s < started
 
 
 @given(arrivals, st.sampled_from([0.2, 1.0]))
@@ -175,7 +175,7 @@ def test_a_wait_for_more_is_measured_from_the_oldest(arrivals: list[Arrival], ma
     model, outcomes = played(arrivals, max_wait_s)
     ends = {to for _, to, _, _ in model.ran}
     for begun, _, key, items in model.ran:
-        oldest = min(one.ticket.arrived_at for one in outcomes if one.name in items)
+        oldest = min(one.ticket.place.arrived_at for one in outcomes if one.name in items)
         is_full = len(items) == MAX_BATCH[key]
         is_urgent = any(one.ticket.is_urgent for one in outcomes if one.name in items)
         assert (
@@ -183,7 +183,7 @@ def test_a_wait_for_more_is_measured_from_the_oldest(arrivals: list[Arrival], ma
             or is_urgent
             or begun in ends
             or begun >= oldest + max_wait_s - 1e-9
-            or begun >= max(one.ticket.arrived_at for one in outcomes)
+            or begun >= max(one.ticket.place.arrived_at for one in outcomes)
         )
 
 

@@ -6,10 +6,11 @@ from html.parser import HTMLParser
 import pytest
 from pydantic import TypeAdapter
 
-from service.answers import PoseAnswer, SegmentAnswer
-from service.options import POSE, SEGMENT
+from service.answers import PeopleAnswer, PoseAnswer, SegmentAnswer
+from service.options import PEOPLE, POSE, SEGMENT
 from service.problem_kinds import KINDS
-from tests.service.conftest import Running
+from tests.service.conftest import Running, echo_models, in_process
+from tests.service.echo_models import EchoPeople
 from tests.service.pictures import plain
 
 PAGES = ["/docs", "/problems/", "/problems/overloaded"]
@@ -17,7 +18,7 @@ PAGES = ["/docs", "/problems/", "/problems/overloaded"]
 
 async def test_the_document_has_every_route_option_and_header(service: Running) -> None:
     paths = (await service.client.get("/openapi.json")).json()["paths"]
-    for path, options in (("/pose", POSE), ("/segment", SEGMENT)):
+    for path, options in (("/pose", POSE), ("/segment", SEGMENT), ("/people", PEOPLE)):
         names = {parameter["name"] for parameter in paths[path]["post"]["parameters"]}
         assert names == options.keys() | {"X-Timeout-Ms", "X-Priority"}
     assert {"/models", "/models/{name}", "/livez", "/readyz", "/metrics", "/version"} <= paths.keys()
@@ -28,9 +29,18 @@ async def test_the_document_has_every_status_of_the_problems(service: Running) -
     assert {str(kind.status) for kind in KINDS.values()} - {"405", "409"} == responses.keys() - {"200"}
 
 
-@pytest.mark.parametrize(("path", "answer"), [("/pose", PoseAnswer), ("/segment?format=json", SegmentAnswer)])
-async def test_answers_are_as_documented(service: Running, path: str, answer: type) -> None:
-    found = (await service.client.post(path, content=plain())).json()
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/pose", PoseAnswer),
+        ("/pose?boxes=whole&timing=true", PoseAnswer),
+        ("/people?timing=true", PeopleAnswer),
+        ("/segment?format=json", SegmentAnswer),
+    ],
+)
+async def test_answers_are_as_documented(path: str, answer: type) -> None:
+    async with in_process(echo_models() | {"echo-people": EchoPeople()}) as running:
+        found = (await running.client.post(path, content=plain())).json()
     assert TypeAdapter(answer).validate_python(found, strict=True, extra="forbid") == found
 
 
@@ -61,7 +71,7 @@ async def test_a_page_fetches_nothing_and_its_links_lead_somewhere(service: Runn
 async def test_the_page_shows_every_route_and_option(service: Running) -> None:
     text = (await service.client.get("/docs")).text
     assert all(f"<code>{name}</code>" in text for name in POSE)
-    assert all(f" {route}<" in text for route in ("/pose", "/segment", "/models/{name}", "/readyz"))
+    assert all(f" {route}<" in text for route in ("/pose", "/segment", "/people", "/readyz"))
 
 
 async def test_the_root_leads_to_the_page(service: Running) -> None:

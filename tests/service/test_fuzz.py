@@ -11,8 +11,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.service.conftest import on_sockets
+from tests.service.conftest import echo_models, on_sockets
 from tests.service.crowd import asked_in_turn
+from tests.service.echo_models import EchoPeople
 from tests.service.pictures import damaged
 from tests.service.test_input_policy import TAKEN
 
@@ -41,9 +42,9 @@ def ask_everything(url: str) -> int:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 async def test_every_answer_to_made_up_requests_is_a_documented_one() -> None:
-    async with on_sockets() as running:
+    async with on_sockets(echo_models() | {"echo-people": EchoPeople()}) as running:
         url = f"http://127.0.0.1:{running.address[1]}/openapi.json"
-        assert await asyncio.to_thread(ask_everything, url) == 8
+        assert await asyncio.to_thread(ask_everything, url) == 9
         assert (await running.client.get("/livez")).status_code == 200
 
 

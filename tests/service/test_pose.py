@@ -19,6 +19,7 @@ async def test_the_answer_has_the_form_of_the_contract(service: Running) -> None
         "people": [
             {
                 "box": [0.0, 0.0, 40.0, 30.0],
+                "box_score": 1.0,
                 "score": pytest.approx(0.7843),
                 "keypoints": [
                     {"name": name, "x": 100.0, "y": 150.0, "score": 0.7843, "visible": True}
