@@ -88,6 +88,9 @@ async def watching(port: int, folder: Path) -> AsyncIterator[Prometheus]:
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{own_port}", timeout=30) as client:
             await connected(client)
+            async with asyncio.timeout(30):
+                while (await client.get("/-/ready")).status_code != 200:
+                    pass  # it reads its files
             yield Prometheus(client)
     finally:
         with suppress(ProcessLookupError):
