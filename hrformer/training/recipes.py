@@ -52,13 +52,13 @@ def tiny_pose_large() -> PoseRecipe:
 
 
 def tiny_parsing() -> MaskRecipe:
-    """HRFormer-T with a light OCR head (96 channels), people and clothing in 10 classes, 224×160.
+    """HRFormer-T with a light OCR head (96 channels), people and clothing in 10 classes, 256×192.
 
-    hrformer train tiny-parsing --data DIR --output runs/tiny-parsing --minutes 66
+    hrformer train tiny-parsing --data DIR --data COARSE --output runs/tiny-parsing --minutes 140
         --from runs/tiny-pose/model.safetensors --threads 1
 
-    On a part of one core of the same machine, from pose weights of 20 minutes: 1,032 steps, 3 crops a second,
-    mean IoU 0.391 on 110 pictures.
+    On a part of one core of the same machine, from weights of 66 minutes on DIR alone: 2 crops a second, mean
+    IoU 0.432 on 110 pictures, 0.407 of people as one on 172 everyday ones.
     """
     return MaskRecipe(
         network=_light_segmentation(tiny(), 10),
@@ -69,7 +69,6 @@ def tiny_parsing() -> MaskRecipe:
         batch_size=10,
         ema_decay=0.998,
         decay_vectors=False,
-        class_balance=0.4,
         augmentation=MaskAugmentation(smallest=0.8, largest=1.9, colour=0.3),
     )
 
@@ -77,8 +76,10 @@ def tiny_parsing() -> MaskRecipe:
 def tiny_camvid() -> MaskRecipe:
     """HRFormer-T with a light OCR head (96 channels), street scenes in 11 classes, 240×320.
 
-    hrformer train tiny-camvid --data DIR --output runs/tiny-camvid --minutes 90
+    hrformer train tiny-camvid --data DIR --output runs/tiny-camvid --minutes 100
         --from runs/tiny-pose/model.safetensors --threads 1
+
+    On a part of one core of the same machine: 1,169 steps, 1.6 crops a second, mean IoU 0.551 on 101 frames.
     """
     return replace(
         tiny_parsing(),
