@@ -8,6 +8,7 @@ from service.documents.html import table, text
 
 _EXAMPLES = """curl --data-binary @photo.jpg localhost:8000/pose
 curl --data-binary @photo.jpg 'localhost:8000/pose?format=overlay' -o pose.png
+curl --data-binary @photo.jpg localhost:8000/people
 curl --data-binary @photo.jpg localhost:8000/segment -o mask.png
 curl -F image=@photo.jpg -F 'boxes=[[10, 20, 200, 400]]' localhost:8000/pose"""
 
