@@ -86,4 +86,4 @@ async def test_an_unknown_problem_has_no_page(service: Running) -> None:
 async def test_the_commands_of_the_page_name_routes_that_exist(service: Running) -> None:
     text = (await service.client.get("/docs")).text
     routes = set(re.findall(r"localhost:8000(/\w+)", text))
-    assert routes == {"/pose", "/segment"}
+    assert routes == {"/pose", "/people", "/segment"}

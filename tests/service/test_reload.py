@@ -15,7 +15,7 @@ from service.canary import Answer, Canary, CanaryDied, read_canary
 from service.models import Served
 from service.settings import SettingsError, read_settings
 from tests.service.conftest import Running, in_process
-from tests.service.echo_models import EchoPose, EchoSegmentation, Gate
+from tests.service.echo_models import EchoPeople, EchoPose, EchoSegmentation, Gate
 from tests.service.pictures import plain
 
 NEW = "fedcba987654"
@@ -102,6 +102,25 @@ async def test_all_models_are_swapped_or_none() -> None:
         models |= {"echo-pose": EchoPose(version=NEW), "echo-parsing": EchoSegmentation(fail)}
         assert (await running.client.post("/admin/reload")).status_code == 409
         assert await version_of(running) == "0123456789ab"
+
+
+@pytest.mark.parametrize(
+    ("new", "status"),
+    [
+        (EchoPeople(), 200),
+        (EchoPeople(shift=0.2), 409),  # the same weights
+        (EchoPeople(version=NEW, shift=0.2), 200),
+        (EchoPeople(version=NEW, shift=float("nan")), 409),
+        (EchoPeople(fail), 409),
+    ],
+)
+async def test_a_model_that_finds_people_answers_the_canary_too(new: EchoPeople, status: int) -> None:
+    models = {"echo-pose": EchoPose(), "echo-people": EchoPeople()}
+    async with in_process(models, admin_routes=True) as running:
+        models["echo-people"] = new
+        assert (await running.client.post("/admin/reload")).status_code == status
+        answer = (await running.client.post("/pose", content=plain())).json()
+        assert answer["finder"]["model_version"] == (new.entry.version if status == 200 else "0123456789ab")
 
 
 async def test_models_can_be_added_and_taken_away() -> None:
@@ -193,6 +212,43 @@ def test_other_weights_have_to_agree_on_a_share_of_the_canary(
         return
     with pytest.raises(CanaryDied):
         canary.check(old, new, is_same=is_same)
+
+
+def people(*found: tuple[float, float]) -> Answer:
+    """What a canary keeps of people with a left edge and a score each."""
+    answer = np.zeros((10, 5), np.float32)
+    for row, (left, score) in zip(answer, found, strict=False):
+        row[:] = left, 10, left + 30, 90, score
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("new", "is_same", "is_taken"),
+    [
+        (people((10, 0.9), (60, 0.9), (5, 0.2)), True, True),
+        (people((60, 0.9), (10, 0.9), (5, 0.2)), True, True),  # as sure, and in another order
+        (people((10, 0.9), (60, 0.9), (150, 0.2)), True, True),  # one who is hardly there
+        (people((10.11, 0.9), (60, 0.9), (5, 0.2)), True, False),
+        (people((10, 0.91), (60, 0.9), (5, 0.2)), True, False),
+        (people((10, 0.9), (60, 0.9)), True, False),
+        (people((29, 0.4), (60, 0.3)), False, True),
+        (people((29, 0.4), (150, 0.3)), False, True),
+        (people((31, 0.4), (150, 0.3)), False, False),
+        (people((10, 0.2), (60, 0.2)), False, False),
+    ],
+)
+def test_other_weights_have_to_find_a_share_of_the_people(new: Answer, is_same: bool, is_taken: bool) -> None:
+    old = people((10, 0.9), (60, 0.9), (5, 0.2))
+    canary = Canary(PICTURE, min_agreement=0.5)
+    if is_taken:
+        canary.check(old, new, is_same=is_same)
+        return
+    with pytest.raises(CanaryDied):
+        canary.check(old, new, is_same=is_same)
+
+
+def test_where_nobody_was_found_other_weights_may_find_anybody() -> None:
+    Canary(PICTURE, min_agreement=1.0).check(people(), people((10, 0.9)), is_same=False)
 
 
 def test_without_a_picture_of_ones_own_other_weights_need_not_agree() -> None:
