@@ -49,7 +49,7 @@ async def test_a_key_opens_the_routes(keys: Path, headers: dict[str, str]) -> No
 )
 async def test_without_a_right_key_they_stay_shut(keys: Path, headers: dict[str, str], status: int) -> None:
     async with in_process(api_keys_file=keys) as running:
-        for path in ("/pose", "/segment"):
+        for path in ("/pose", "/segment", "/people"):
             assert (await running.client.post(path, content=plain(), headers=headers)).status_code == status
         assert (await running.client.get("/models/echo-pose", headers=headers)).status_code == status
 
