@@ -6,6 +6,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+PEERS := benchmarks/$(VENV)/installed
 PORT ?= $(or $(HRFORMER_PORT),8000)
 
 IMAGE ?= hrformer:cpu
@@ -39,6 +40,14 @@ test: $(INSTALLED) ## all tests but the slow ones (ARGS="-k pose" for some, ARGS
 .PHONY: soak
 soak: $(INSTALLED) ## the long tests of the service with their figures, in about ten minutes on an idle machine
 	@$(BIN)/python -m pytest -m slow tests/service/test_soak.py $(ARGS)
+
+.PHONY: bench
+bench: $(PEERS) ## images/s over HTTP beside the engine's and other servers', on an idle machine (ARGS="--rounds 1")
+	@$(BIN)/python -m benchmarks.service $(ARGS)
+
+$(PEERS): $(INSTALLED) benchmarks/install benchmarks/peers/constraints.txt
+	@benchmarks/install
+	@touch $@
 
 .PHONY: test-docker
 test-docker: $(INSTALLED) ## builds the image and brings compose up, where there is a container engine
@@ -99,4 +108,4 @@ sbom: ## all that is in the image, as CycloneDX JSON in sbom.json (IMAGE=hrforme
 
 .PHONY: clean
 clean: ## removes the virtual environment and every cache
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) benchmarks/$(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
