@@ -1,7 +1,6 @@
 """Log lines as JSON, by the standard library."""
 
 import logging
-import os
 import sys
 from datetime import UTC, datetime
 
@@ -32,15 +31,3 @@ def set_up_logging(level: str) -> None:
     lines.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[lines], force=True)
     logging.captureWarnings(capture=True)
-
-
-def end_logging() -> None:
-    """Writes out what is left. Where it cannot be written, as on a full disk, it is dropped.
-
-    What stays in the buffer would make the interpreter end with an exit code of its own, 120.
-    """
-    logging.shutdown()
-    try:
-        sys.stderr.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

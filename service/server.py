@@ -1,6 +1,7 @@
 """uvicorn with our way of stopping: drain first, then end with an exit code."""
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ import uvicorn
 
 from service.app import create_app
 from service.lifecycle import State
-from service.logs import end_logging, set_up_logging
+from service.logs import set_up_logging
 from service.models import Model
 from service.parts import Parts
 from service.reload import Reloader, ReloadFailed
@@ -153,9 +154,8 @@ def serve(settings: Settings, models: Mapping[str, Model] | None = None) -> int:
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         code = runner.run(server.serve_until_stopped())
     until = time.monotonic() + LAST_CALL_S
-    have_ended = all(threads.has_ended(until - time.monotonic()) for threads in parts.threads)
-    end_logging()
-    if not have_ended:
+    if not all(threads.has_ended(until - time.monotonic()) for threads in parts.threads):
         # A call that hangs or loads cannot be ended, and the process aborts if it ends under such a thread.
+        logging.shutdown()
         os._exit(code)
     return code
