@@ -20,9 +20,11 @@ def locked() -> dict[str, str]:
 
 
 def declared() -> list[Requirement]:
-    """What pyproject.toml asks for, extras included."""
+    """What pyproject.toml asks for, extras included but `peers`, which has an environment and a lock of its own."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    extras = [
+        line for name, lines in project["optional-dependencies"].items() if name != "peers" for line in lines
+    ]
     requirements = [Requirement(line) for line in [*project["dependencies"], *extras]]
     return [requirement for requirement in requirements if requirement.name != "hrformer"]
 
