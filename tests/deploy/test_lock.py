@@ -20,7 +20,7 @@ def locked() -> dict[str, str]:
 
 
 def declared() -> list[Requirement]:
-    """What pyproject.toml asks for, extras included but `peers`, which has an environment and a lock of its own."""
+    """What pyproject.toml asks for, extras included; `peers` has a lock of its own."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = [
         line for name, lines in project["optional-dependencies"].items() if name != "peers" for line in lines
