@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Hashable
 from typing import TypeVar
 
+from hrformer.engine.side_by_side import use_torch_threads
 from service.estimates import Line
-from service.sizing import use_torch_threads
 from service.threads import Threads
 
 T = TypeVar("T")

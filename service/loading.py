@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 
+from hrformer.engine.side_by_side import use_torch_threads
 from hrformer.images.decode import Limits
 from service.admission import Work
 from service.canary import read_canary
@@ -10,7 +11,6 @@ from service.device import Kind
 from service.models import Model, Served, first_of_tasks, load_models
 from service.parts import Parts
 from service.reload import Loaded, Reloader
-from service.sizing import use_torch_threads
 
 logger = logging.getLogger(__name__)
 

@@ -3,8 +3,6 @@
 import os
 from pathlib import Path
 
-import torch
-
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -21,16 +19,9 @@ def cores(quota: Path = CGROUP_QUOTA) -> int:
 def pool_threads(core_count: int, *, on_cpu: bool) -> int:
     """Threads that decode, and as many that encode.
 
-    Beside a model on the CPU a quarter of the cores: the model's own threads, one for each core, meet at a
-    barrier in every layer, so that one of them that has lost its core to a decoder holds up all the others,
-    and a picture takes a few ms of decoding for 50 to 1000 ms of model. Beside a GPU three quarters: there
-    decoding is what the device waits for, and the rest is for the event loop and the thread that feeds it.
+    Beside a model on the CPU a quarter of the cores: a picture takes a few ms of decoding for 10 to 100 ms
+    of model, whose threads, one for each core, wait for the one that has lost its core to a decoder. Beside a
+    GPU three quarters: there decoding is what the device waits for, and the rest is for the event loop and
+    the thread that feeds it.
     """
     return max(1, core_count // 4 if on_cpu else core_count * 3 // 4)
-
-
-def use_torch_threads(count: int) -> None:
-    """Tensor operations of the calling thread use so many threads, whatever other threads are told."""
-    # A thread that has never asked takes over, at its first operation, what another one has set meanwhile.
-    torch.get_num_threads()
-    torch.set_num_threads(count)

@@ -66,9 +66,11 @@ class ClassificationEngine:
         crops, _ = crop_boxes(image, torch.tensor([[*corner, width, height]]), self.input_size, padding=1.0)
         return crops[0]
 
-    @torch.inference_mode()
     def run(self, crops: Tensor) -> Tensor:
         """Logits `(n, classes)` float32 on the CPU of crops `(n, 3, height, width)` uint8."""
+        return self.runner.run(self._run, crops)
+
+    def _run(self, crops: Tensor) -> Tensor:
         with self.runner.autocast():
             logits: Tensor = self.runner.network(self.runner.normalise(crops))
         return logits.float().cpu()

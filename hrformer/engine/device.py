@@ -1,11 +1,13 @@
 """Where and how precisely a network runs."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
 
 from hrformer.checkpoints.manifest import PixelFormat
+from hrformer.engine.side_by_side import run_in_parts
 from hrformer.modeling.network import Network
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -97,3 +99,10 @@ class Runner:
         if self.dtype == torch.float32:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)
+
+    def run(self, run: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
+        """What `run(batch)` gives, in inference mode; on a CPU perhaps in parts, side by side."""
+        if self.device.type == "cpu":
+            return run_in_parts(run, batch)
+        with torch.inference_mode():
+            return run(batch)

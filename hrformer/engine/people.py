@@ -70,12 +70,14 @@ class PeopleEngine:
         """The picture in the middle of its canvas, as large as fits."""
         return letterbox(picture, self.size_for(picture.width, picture.height))
 
-    @torch.inference_mode()
     def run(self, canvases: Tensor) -> Tensor:
         """What is found, `(n, 100, 5)` float32 on the CPU: left, top, right, bottom, score; best first.
 
         canvases: `(n, 3, height, width)` uint8. Boxes are in px of the canvas. Rows of score 0 are empty.
         """
+        return self.runner.run(self._run, canvases)
+
+    def _run(self, canvases: Tensor) -> Tensor:
         with self.runner.autocast():
             centres, sides = self.runner.network(self.runner.normalise(canvases))
         boxes, scores = decode_boxes(centres.float(), sides, limit=AT_MOST, overlap=self.coding.overlap)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, get_args
 
 import torch
@@ -148,12 +149,14 @@ class PoseEngine:
                 heatmaps = merge_flipped(heatmaps, mirrored, FLIP_PAIRS, shift=not self.coding.udp)
         return heatmaps
 
-    @torch.inference_mode()
     def run(self, crops: Tensor, flip_test: bool = False) -> Tensor:
         """Keypoints `(n, joints, 3)` float32 on the CPU: x and y in crop pixels, score.
 
         crops: `(n, 3, height, width)` uint8. flip_test: decode the mean with the mirrored crop's heatmaps.
         """
+        return self.runner.run(partial(self._run, flip_test=flip_test), crops)
+
+    def _run(self, crops: Tensor, *, flip_test: bool) -> Tensor:
         heatmaps = self.heatmaps(crops, flip_test=flip_test)
         keypoints = decode_heatmaps(heatmaps, self.coding.refine, self.coding.kernel)
         size = (heatmaps.shape[2], heatmaps.shape[3])

@@ -74,12 +74,14 @@ class SegmentationEngine:
         """The picture in the middle of its canvas, as large as fits; scale: of the usual size."""
         return letterbox(picture, scaled(self.size_for(picture.width, picture.height), scale))
 
-    @torch.inference_mode()
     def run(self, canvases: Tensor) -> Tensor:
         """Logits `(n, classes, height / 4, width / 4)` float32 on the CPU.
 
         canvases: `(n, 3, height, width)` uint8.
         """
+        return self.runner.run(self._run, canvases)
+
+    def _run(self, canvases: Tensor) -> Tensor:
         network = self.runner.network
         with self.runner.autocast():
             _, logits = network.head.logits(network.backbone(self.runner.normalise(canvases)))  # type: ignore[operator]
