@@ -65,6 +65,17 @@ def test_tables_stay_fresh_when_the_source_has_none() -> None:
     assert all(key.endswith("bias_table") for key in fresh)
 
 
+def test_a_shallower_network_takes_the_first_modules_of_each_stage() -> None:
+    config = variant("tiny", "pose")
+    shallow = build(replace(config, backbone=replace(config.backbone, modules=(1, 1, 1))))
+    deep = create_model("tiny", "pose")
+    assert put_backbone(shallow, backbone_weights(deep)) == []
+    source = backbone_weights(deep)
+    assert all(value.equal(source[key]) for key, value in backbone_weights(shallow).items())
+    with pytest.raises(KeysDoNotMatch, match="missing"):
+        put_backbone(deep, backbone_weights(shallow))
+
+
 def test_a_backbone_of_another_variant_is_refused() -> None:
     with pytest.raises(KeysDoNotMatch, match=r"the backbone does not fit: .*missing"):
         put_backbone(create_model("small", "pose"), backbone_weights(create_model("tiny", "pose")))
