@@ -49,10 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The flags."""
-    names = ", ".join(server.name for server in (OURS, *PEERS))
+    names = [server.name for server in (OURS, *PEERS)]
     p = argparse.ArgumentParser("python -m benchmarks.service", description=__doc__)
     p.add_argument("--model", default="hrformer-tiny-pose", help="(default: %(default)s)")
-    p.add_argument("--only", nargs="+", metavar="NAME", default=(), help=f"some of {names}")
+    p.add_argument(
+        "--only", nargs="+", choices=names, metavar="NAME", default=(), help=f"some of {', '.join(names)}"
+    )
     p.add_argument("--rounds", type=int, default=3, help="turns of each server (default: 3)")
     p.add_argument("--seconds", type=float, default=8.0, help="of each load (default: 8)")
     p.add_argument("--clients", type=int, nargs="+", default=[1, 32], help="closed loops (default: 1 32)")
