@@ -49,7 +49,7 @@ def use_torch_threads(count: int) -> None:
 
 
 class Workers:
-    """Threads that compute parts, each with `threads` of torch's; daemons that last as long as the process."""
+    """Threads that compute parts, each with `threads` of torch's; daemons, until the process ends."""
 
     def __init__(self, count: int, threads: int) -> None:
         self._calls: queue.SimpleQueue[_Call] = queue.SimpleQueue()
