@@ -150,6 +150,23 @@ async def soak(address: Address, *, requests: int, clients: int, seconds: float)
     return figures
 
 
+async def leave_again(address: Address, data: bytes, *, clients: int, seconds: float) -> int:
+    """How many requests so many clients send and do not wait for; each stays for a tenth of a second."""
+    end = time.perf_counter() + seconds
+
+    async def ask_and_leave() -> int:
+        left = 0
+        while time.perf_counter() < end:
+            connection = await Connection.open(address)
+            connection.send(data)
+            await asyncio.sleep(0.1)
+            await connection.leave()
+            left += 1
+        return left
+
+    return sum(await asyncio.gather(*(ask_and_leave() for _ in range(clients))))
+
+
 async def asked_in_turn(address: Address, bodies: Iterator[bytes], *, connections: int) -> Figures:
     """Answers to these bodies, over so many connections."""
     figures = Figures()

@@ -2,12 +2,13 @@
 
 import asyncio
 import re
+import statistics
 import time
 from collections.abc import Callable
 
 import pytest
 
-from tests.service.crowd import asked_in_turn, closed_loop, mixed_up, open_loop, soak
+from tests.service.crowd import asked_in_turn, closed_loop, leave_again, mixed_up, open_loop, soak
 from tests.service.pictures import damaged, plain
 from tests.service.processes import Server, server, stopped_under_load
 from tests.service.raw_client import request
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 Show = Callable[[str], None]
 TINY = plain(kind="JPEG", width=32, height=32)
-SOAK_REQUESTS, SOAK_S = 50_000, 240
+SOAK_REQUESTS, SOAK_S = 50_000, 600
 
 
 @pytest.fixture
@@ -106,6 +107,54 @@ async def test_http_alone_is_quick(show: Show) -> None:
     )
     assert cpu_ms <= 1000 / 1500
     assert alone.percentile_ms(200, 50) <= 2.5
+
+
+async def cpu_ms_of_a_request(**environment: str) -> float:
+    """Of the service's process, with a model that costs nothing."""
+    async with server(ECHO_CONSTANT="1", **environment) as running:
+        reading = asyncio.create_task(running.process.stderr.read())  # type: ignore[union-attr]
+        await closed_loop(running.address, request(TINY), clients=8, seconds=2)
+        begun_cpu_s = await process_metric(running, "cpu_seconds_total")
+        crowd = await closed_loop(running.address, request(TINY), clients=32, seconds=5)
+        cpu_s = await process_metric(running, "cpu_seconds_total") - begun_cpu_s
+        running.process.terminate()
+        await reading
+    return 1000 * cpu_s / crowd.statuses[200]
+
+
+async def test_metrics_cost_next_to_nothing(show: Show) -> None:
+    """By the time of a core, in turns: their cost beside the 20 ms that a core computes for a crop."""
+    turns = [(await cpu_ms_of_a_request(), await cpu_ms_of_a_request(ECHO_METRICS="off")) for _ in range(3)]
+    on_ms, off_ms = (statistics.median(turn) for turn in zip(*turns, strict=True))
+    cost_ms = on_ms - off_ms
+    show(
+        f"metrics: {on_ms:.3f} ms of a core with, {off_ms:.3f} without; {cost_ms / 20:.1%} of a crop's 20 ms"
+    )
+    assert cost_ms <= 0.02 * 20
+
+
+async def test_clients_that_leave_cost_the_others_nothing(show: Show) -> None:
+    """Of 69 clients of a model that takes 16 in 100 ms, 21 leave while they wait, again and again."""
+    async with server(ECHO_BATCH_MS="100", HRFORMER_MAX_POSE_BATCH="16") as running:
+        reading = asyncio.create_task(running.process.stderr.read())  # type: ignore[union-attr]
+        data, seconds = request(TINY), 6.0
+        await closed_loop(running.address, data, clients=48, seconds=2)
+        alone, among = [], []
+        for _ in range(3):
+            alone.append(
+                (await closed_loop(running.address, data, clients=48, seconds=seconds)).statuses[200]
+            )
+            leaving = asyncio.create_task(leave_again(running.address, data, clients=21, seconds=seconds))
+            among.append(
+                (await closed_loop(running.address, data, clients=48, seconds=seconds)).statuses[200]
+            )
+            left = await leaving
+        running.process.terminate()
+        await reading
+    kept = statistics.median(among) / statistics.median(alone)
+    show(f"clients that leave: {left} left, the others got {kept:.1%} of what they get alone")
+    assert left > 0.3 * among[-1]
+    assert kept >= 0.95
 
 
 async def test_overload_is_refused_quickly_and_costs_no_throughput(show: Show) -> None:
