@@ -81,6 +81,7 @@ def create_app(settings: Settings | None = None, models: Mapping[str, Model] | N
 def _add_routes(app: FastAPI, parts: Parts, limits: Limits) -> dict[str, Endpoint]:
     """The endpoints that take pictures, by path."""
     stages = Stages(parts.batcher, parts.decoding, parts.admission, parts.metrics)
+        tracing=parts.tracing,
     inference = Inference(stages, parts.encoding, limits)
     intake = Intake(parts.settings, parts.lifecycle, parts.admission, parts.decoding)
     pictures = [
@@ -124,5 +125,7 @@ async def _watch(parts: Parts) -> None:
         parts.lifecycle.fail(reason)
         parts.metrics.device_errors("hang").inc()
         parts.batcher.abandon(DeviceFailed(f"{reason}; send the request to another instance"))
+        if parts.tracing is not None:
+            await parts.tracing.close()
 
     await watch(lambda: parts.longest_call()[0], parts.settings.hang_after_s, on_hang)

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -18,9 +18,12 @@ from service.lifecycle import Lifecycle
 from service.metrics import CLIENT_GONE, NO_MODEL, Metrics
 from service.problems import Problem, problem_of, problem_response
 
+if TYPE_CHECKING:
+    from service.tracing import Tracing
+
 logger = logging.getLogger(__name__)
 
-QUIET = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds, and logged as debug
+QUIET = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds: logged as debug, not traced
 REFUSALS = (429, 503)
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -39,6 +42,7 @@ class Edge:
     metrics: Metrics
     lifecycle: Lifecycle
     keys: ApiKeys | None
+    tracing: "Tracing | None" = None
     clock: Callable[[], float] = time.monotonic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,6 +51,8 @@ class Edge:
             return
         headers = Headers(scope=scope)
         exchange = begin(scope["path"], headers, self.clock)
+        if self.tracing is not None and exchange.route not in QUIET:
+            self.tracing.begin(exchange, scope, headers)
         is_head = scope["method"] == "HEAD"
         exchange.is_body_read = scope["method"] in ("GET", "HEAD")
         # HEAD is GET without the body, on every route.
@@ -78,6 +84,8 @@ class Edge:
             await problem_response(error, exchange.request_id)(scope, receive, answer)
 
     def _count(self, problem: Problem, exchange: Exchange) -> None:
+        if exchange.span is not None:
+            exchange.span.problem = problem.slug
         if problem.kind.status in REFUSALS:
             self.metrics.refused(exchange.route, problem.slug).inc()
         if problem.slug == "deadline-exceeded":
@@ -85,10 +93,13 @@ class Edge:
 
     def _record(self, exchange: Exchange, status: str) -> None:
         total_s = self.clock() - exchange.arrived_at
+        exemplar = None if exchange.span is None else exchange.span.exemplar
         self.metrics.requests(exchange.route, status).inc()
-        self.metrics.request_duration(exchange.route).observe(total_s)
+        self.metrics.request_duration(exchange.route).observe(total_s, exemplar)
         for stage, seconds in exchange.stages.items():
-            self.metrics.stage_duration(exchange.model or NO_MODEL, stage).observe(seconds)
+            self.metrics.stage_duration(exchange.model or NO_MODEL, stage).observe(seconds, exemplar)
+        if exchange.span is not None:
+            exchange.span.end(exchange, status)
         level = logging.DEBUG if exchange.route in QUIET else logging.INFO
         if logger.isEnabledFor(level):
             logger.log(level, "request", extra=_fields(exchange, status, total_s))

@@ -7,11 +7,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from service.deadline import Deadline, deadline_after
 from service.option_values import integer
 from service.problems import Problem
 from service.settings import MAX_TIMEOUT_MS
+
+if TYPE_CHECKING:
+    from service.tracing import RequestSpan
 
 ROUTES = (
     "/",
@@ -55,6 +59,7 @@ class Exchange:
     stage: str = "receive"  # where it is now
     stages: dict[str, float] = field(default_factory=dict)
     is_body_read: bool = False
+    span: "RequestSpan | None" = None  # where it is traced
 
     @contextmanager
     def during(self, stage: str) -> Iterator[None]:
@@ -64,7 +69,13 @@ class Exchange:
         try:
             yield
         finally:
-            self.stages[stage] = self.stages.get(stage, 0.0) + self.clock() - begun
+            self.note(stage, begun, self.clock())
+
+    def note(self, stage: str, begun: float, ended: float) -> None:
+        """Adds a stretch of time to a stage."""
+        self.stages[stage] = self.stages.get(stage, 0.0) + ended - begun
+        if self.span is not None:
+            self.span.stage(stage, begun, ended)
 
     def milliseconds(self) -> dict[str, float]:
         """Time of each stage so far, by the names that clients see."""

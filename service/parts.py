@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -14,10 +15,13 @@ from service.device import Buckets, Device, Key, Kind
 from service.lifecycle import DeviceFailed, Lifecycle
 from service.metrics import Metrics
 from service.models import Models
-from service.settings import Settings
+from service.settings import Settings, SettingsError
 from service.sizing import cores, pool_threads
 from service.stage import DeviceBatcher
 from service.threads import Threads
+
+if TYPE_CHECKING:
+    from service.tracing import Tracing
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Parts:
     buckets: Buckets
     admission: Admission
     batcher: DeviceBatcher
+    tracing: "Tracing | None"
 
     @property
     def threads(self) -> tuple[Threads, ...]:
@@ -57,10 +62,11 @@ class Parts:
 
 
 def make_parts(settings: Settings) -> Parts:
-    """The parts, wired; threads that wait for work, no model yet."""
+    """The parts, wired; threads that wait for work, no model yet. raises: SettingsError."""
     # Asked before there are pools, whose threads tell torch a number of their own.
     model_threads = settings.threads or min(cores(), torch.get_num_threads())
     lifecycle, metrics, models = Lifecycle(), Metrics(), Models()
+    tracing = _tracing() if settings.tracing else None
     thread, staging, loader = Threads("model"), Threads("stage"), Threads("load")
     decode_threads = settings.decode_threads or pool_threads(cores(), on_cpu=_is_on_cpu(settings.device))
     decoding = Pool("decode", decode_threads)
@@ -88,7 +94,7 @@ def make_parts(settings: Settings) -> Parts:
     admission = Admission(bounds, buckets, queued)
     device = Device(thread, staging, buckets, admission=admission, metrics=metrics, on_fatal=on_fatal)
     batcher = Batcher[Key, Tensor, Tensor, Tensor](
-        device.run,
+        device.run if tracing is None else tracing.around(device.run),
         prepare=device.prepare,
         max_batch=lambda key: buckets(key.kind),
         max_waiting=settings.max_waiting_items,
@@ -109,7 +115,20 @@ def make_parts(settings: Settings) -> Parts:
         buckets=buckets,
         admission=admission,
         batcher=batcher,
+        tracing=tracing,
     )
+
+
+def _tracing() -> "Tracing":
+    try:
+        from service.tracing import Tracing
+    except ModuleNotFoundError as missing:
+        needed = "needs the extra of that name: pip install 'hrformer[tracing]'"
+        raise SettingsError(f"tracing (HRFORMER_TRACING): {needed}") from missing
+    try:
+        return Tracing()
+    except ValueError as error:  # of a variable OTEL_…
+        raise SettingsError(f"tracing (HRFORMER_TRACING): {error}") from error
 
 
 def _is_on_cpu(device: str) -> bool:

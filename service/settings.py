@@ -46,6 +46,11 @@ class Settings(BaseSettings):
         None, description="file with an API key, or `sha256:` and its SHA-256, on each line; none: no keys"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
+    tracing: bool = Field(
+        False,
+        description="spans to an OpenTelemetry collector, which variables OTEL_… name; "
+        "needs the extra `tracing`",
+    )
 
     weights: Path | None = Field(
         None, description="folder with manifest.toml; none: the one beside the program"

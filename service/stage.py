@@ -157,6 +157,8 @@ class Stages:
         job.exchange.stage = _names(stage)[0]
         if not items:
             return InLine(stage, [], job.exchange.clock())
+        if job.exchange.span is not None:
+            job.exchange.span.line_up(items)
         key = Key(stage.served, tuple(items[0].shape), stage.flip_test)
         tickets = self.batcher.submit(
             key, items, expires_at=job.deadline.expires_at, urgent=job.is_urgent, place=place
@@ -176,7 +178,7 @@ def _note_times(exchange: Exchange, line: InLine) -> None:
     (wait, model), now = _names(line.stage), exchange.clock()
     started = [ticket.started_at for ticket in line.tickets if ticket.started_at is not None]
     begun = min(started, default=now)
-    exchange.stages[wait] = begun - line.since
+    exchange.note(wait, line.since, begun)
     if started:
         exchange.stage = model
-        exchange.stages[model] = max(ticket.finished_at or now for ticket in line.tickets) - begun
+        exchange.note(model, begun, max(ticket.finished_at or now for ticket in line.tickets))
