@@ -5,14 +5,13 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hrformer.cli.arguments import add_fields, from_flags
+from hrformer.cli.arguments import add_fields
 from hrformer.cli.figures_table import figure_rows
 from hrformer.cli.hardware import Hardware
+from hrformer.cli.measured_model import open_model
 from hrformer.cli.table import table
 
 if TYPE_CHECKING:
@@ -29,6 +28,9 @@ pose:           COCO keypoints (SPLIT.json beside images/, or COCO's own folders
                 labelled joints within 0.1 and 0.2 of the box's longer side; COCO's AP and AR.
                 With --detections: AP and AR over whole pictures, a score being the detection's times that of
                 its keypoints. Mean OKS and PCK belong to labelled boxes, and are left out.
+                With --finder: people are found first, as where a picture is sent without boxes. AP and AR
+                over whole pictures of those who are found, the same with the boxes of the labels, and the
+                relative loss.
 segmentation:   images/, masks/, classes.json and SPLIT.txt. IoU of each class and their mean, accuracy, and
                 the IoU of all that is not background, at the full size of the pictures. Where the set has
                 only background and person, all other classes of the model count as person.
@@ -59,6 +61,18 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         help="people found by a detector, in place of the labels' boxes; pose only. COCO's results format, "
         "[{image_id, category_id, bbox, score}, …]; other categories than 1 are left out",
+    )
+    p.add_argument(
+        "--finder",
+        metavar="NAME|FILE",
+        help="finds the people first; 'auto' is the manifest's for people; with --url that of the service, "
+        "by its name or 'auto'; pose only",
+    )
+    p.add_argument(
+        "--box-threshold",
+        type=float,
+        metavar="SCORE",
+        help="smallest score of somebody found who counts; people, and pose with --finder (default: 0.01)",
     )
     p.add_argument(
         "--flip-test", action="store_true", help="average with the mirrored crop or picture; pose and masks"
@@ -95,6 +109,7 @@ def main(argv: list[str]) -> int:
     """Measures and prints."""
     arguments = parser().parse_args(argv)
     from hrformer.engine.views import Views
+    from hrformer.evaluation.people import LOWEST
     from hrformer.evaluation.run import Question, measure_model
 
     _check_numbers(arguments)
@@ -103,55 +118,60 @@ def main(argv: list[str]) -> int:
         split=arguments.split,
         limit=arguments.limit,
         detections=arguments.detections,
+        finds_people=arguments.finder is not None,
+        box_threshold=LOWEST if arguments.box_threshold is None else arguments.box_threshold,
         views=Views(arguments.flip_test, arguments.scales),
     )
-    with _model(arguments) as model:
-        _check_task(model, question)
+    with open_model(arguments) as model:
+        _check_task(model, arguments)
         found = measure_model(model, question, _shown)
     if arguments.json:
         print(json.dumps(_without_nan(_values(model, question, found, arguments.url)), indent=2))
         return 0
-    where = f" behind {arguments.url}" if arguments.url else ""
-    print(f"{model.name}{where} on {arguments.data}, {arguments.split}: {found.count} {found.counted}\n")
+    print(_heading(model, arguments, found) + "\n")
     print(table(("figure", "value and 95 % interval"), list(figure_rows(found.figures))))
     return 0
-
-
-def _model(arguments: argparse.Namespace) -> "AbstractContextManager[Model]":
-    from hrformer.engine.predictor import load
-    from hrformer.evaluation.in_process import InProcess
-    from hrformer.evaluation.over_http import Service
-
-    if arguments.url is not None:
-        if own := [field.name for field in fields(Hardware) if hasattr(arguments, field.name)]:
-            raise ValueError(f"--{own[0]} is a matter of the service; leave it out with --url")
-        return Service(arguments.url, arguments.model, api_key=arguments.api_key, at_once=arguments.batch)
-    if arguments.api_key is not None:
-        raise ValueError("--api-key is for a service; give --url too")
-    hardware = from_flags(Hardware, arguments)
-    predictor = load(
-        arguments.model, device=hardware.device, precision=hardware.precision, threads=hardware.threads
-    )
-    return nullcontext(InProcess(predictor.engine, at_once=arguments.batch))
 
 
 def _check_numbers(arguments: argparse.Namespace) -> None:
     for flag, value in (("--limit", arguments.limit), ("--batch", arguments.batch)):
         if value is not None and value < 1:
             raise ValueError(f"{flag} is {value}; expected 1 or more")
+    threshold = arguments.box_threshold
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise ValueError(f"--box-threshold is {threshold:g}; expected 0 to 1")
+    if arguments.finder is not None and arguments.detections is not None:
+        raise ValueError("--detections are people found already; leave out --finder")
 
 
-def _check_task(model: "Model", question: "Question") -> None:
+def _check_task(model: "Model", arguments: argparse.Namespace) -> None:
     """raises: ValueError for a flag that does not go with the model's task."""
-    views, masks = question.views, model.task == "segmentation"
+    is_pose, masks = model.task == "pose", model.task == "segmentation"
+    finds_people = model.task == "people" or (is_pose and arguments.finder is not None)
     misplaced = {
-        "--detections": (question.detections is not None and model.task != "pose", "pose"),
-        "--scales": (views.scales != (1.0,) and not masks, "segmentation"),
-        "--flip-test": (views.flip_test and not masks and model.task != "pose", "pose and segmentation"),
+        "--detections": (arguments.detections is not None and not is_pose, "pose"),
+        "--finder": (arguments.finder is not None and not is_pose, "pose"),
+        "--scales": (arguments.scales != (1.0,) and not masks, "segmentation"),
+        "--flip-test": (arguments.flip_test and not masks and not is_pose, "pose and segmentation"),
+        "--box-threshold": (
+            arguments.box_threshold is not None and not finds_people,
+            "people, and for pose with --finder",
+        ),
     }
     for flag, (is_wrong, task) in misplaced.items():
         if is_wrong:
             raise ValueError(f"{flag} is for {task}; model {model.name!r} is for {model.task}")
+
+
+def _heading(model: "Model", arguments: argparse.Namespace, found: "Measurement") -> str:
+    """What was measured, on what, and what counted there."""
+    where = f" behind {arguments.url}" if arguments.url else ""
+    people = f", people found by {model.finder['model']}" if model.finder else ""
+    heading = (
+        f"{model.name}{where}{people} on {arguments.data}, {arguments.split}: {found.count} {found.counted}"
+    )
+    limits = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in found.limits.items())
+    return f"{heading}\n{limits}" if limits else heading
 
 
 def _values(model: "Model", question: "Question", found: "Measurement", url: str | None) -> dict[str, Any]:
@@ -164,6 +184,8 @@ def _values(model: "Model", question: "Question", found: "Measurement", url: str
         "data": str(question.data),
         "split": question.split,
         "detections": None if question.detections is None else str(question.detections),
+        "finder": model.finder,
+        **found.limits,
         "flip_test": question.views.flip_test,
         "scales": list(question.views.scales),
         found.counted: found.count,

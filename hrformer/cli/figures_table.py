@@ -19,7 +19,13 @@ NAMES = {
     "top_1": "top-1",
     "top_5": "top-5",
 }
-PARTS = {"mean_oks_by_label": "  {}", "iou": "  {}", "recall50": "recall of {} people"}  # names in a group
+PARTS = {  # names in a group
+    "mean_oks_by_label": "  {}",
+    "iou": "  {}",
+    "recall50": "recall of {} people",
+    "coco_given_boxes": "{}, given boxes",
+    "relative_loss": "relative loss of {}",
+}
 
 
 def figure_rows(figures: "Sequence[Figure]") -> Iterator[tuple[str, str]]:
@@ -31,8 +37,8 @@ def figure_rows(figures: "Sequence[Figure]") -> Iterator[tuple[str, str]]:
 
 
 def _share(figure: "Figure") -> str:
-    """A share that there is none of, also COCO's -1, is a dash."""
-    if math.isnan(figure.value) or figure.value < 0:
+    """A share that there is none of, also COCO's -1, is a dash; less than nothing can be lost."""
+    if math.isnan(figure.value) or figure.value == -1:
         return "–"
     if math.isnan(figure.low):
         return f"{figure.value:.4f}"

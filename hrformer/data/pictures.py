@@ -1,6 +1,7 @@
 """The pictures of a data set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hrformer.data.errors import UnreadablePicture
@@ -16,11 +17,18 @@ def read_picture(file: Path, shrink: Callable[[int, int], int] | None = None) ->
     shrink: from width and height, the largest reduction at which it may be decoded; whole if None.
     raises: UnreadablePicture, naming the file, if it is missing or broken.
     """
-    try:
+    with naming(file):
         data = file.read_bytes()
         header = read_header(data, LIMITS)
         reduction = 1 if shrink is None else shrink(header.width, header.height)
         return decode(data, LIMITS, shrink=reduction)
+
+
+@contextmanager
+def naming(file: Path) -> Iterator[None]:
+    """raises: UnreadablePicture, naming the file, where it is read and is missing or broken."""
+    try:
+        yield
     except OSError as error:
         raise UnreadablePicture(f"{file} cannot be read: {error.strerror}") from error
     except ImageError as error:

@@ -94,13 +94,16 @@ def crop_people(
 
 
 def estimate_poses(
-    engine: PoseEngine, crops: Sequence[Crops], *, flip_test: bool = False
+    engine: PoseEngine, crops: Sequence[Crops], *, flip_test: bool = False, at_once: int = MAX_CROPS
 ) -> list[list[Person]]:
-    """People of each picture: in the order of the boxes given, or best first. All crops are run together."""
+    """People of each picture: in the order of the boxes given, or best first.
+
+    at_once: crops that are run together, of whatever picture.
+    """
     counts = [len(one.boxes) for one in crops]
     if sum(counts) == 0:
         return [[] for _ in crops]
-    chunks = torch.split(torch.cat([one.pixels for one in crops]), MAX_CROPS)
+    chunks = torch.split(torch.cat([one.pixels for one in crops]), at_once)
     keypoints = torch.split(torch.cat([engine.run(chunk, flip_test) for chunk in chunks]), counts)
     return [_people(engine, *pair) for pair in zip(keypoints, crops, strict=True)]
 

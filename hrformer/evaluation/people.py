@@ -20,6 +20,7 @@ SIZES = ("small", "medium", "large")  # of the box: area up to 32², up to 96²,
 SMALLEST_PX = 25.0  # a person whose box's longer side is shorter is neither missed nor wrongly found
 ALARM = 0.5  # score from which on somebody found in an empty photograph is a false alarm
 LOWEST = 0.01  # score down to which AP looks at what was found
+MOST = 64  # people of a photograph that are looked at: as many as a service tells
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,17 @@ class PeopleFigures:
     false_alarms: float  # share of those in which somebody is found with a score of 0.5 or more; NaN of none
 
 
-def find_people(engine: PeopleEngine, photographs: Sequence[Photograph]) -> Iterator[list[Detection]]:
+def find_people(
+    engine: PeopleEngine, photographs: Sequence[Photograph], *, box_threshold: float = LOWEST
+) -> Iterator[list[Detection]]:
     """What the engine finds in each photograph, down to low scores; in their order, as it is found.
 
     raises: BadDataset, naming the file, if a picture is missing or broken.
     """
     for photograph in photographs:
         canvas = engine.prepare(read_picture(photograph.image, engine.shrink))
-        yield engine.finish(engine.run(canvas.pixels[None])[0], canvas, box_threshold=LOWEST)
+        rows = engine.run(canvas.pixels[None])[0]
+        yield engine.finish(rows, canvas, box_threshold=box_threshold, max_people=MOST)
 
 
 def people_figures(

@@ -67,7 +67,8 @@ VALUE = r"(\d\.\d{4}( \[\d\.\d{3}, \d\.\d{3}\])?|–)"
 
 def rows(out: str) -> list[str]:
     """The names in a table of figures, each of which has a value."""
-    found = [re.fullmatch(rf"(.+?)  +{VALUE}", line) for line in out.splitlines()[3:]]
+    lines = out.partition("\n\n")[2].splitlines()[1:]
+    found = [re.fullmatch(rf"(.+?)  +{VALUE}", line) for line in lines]
     assert all(found), out
     return [match[1] for match in found if match]
 
@@ -222,6 +223,35 @@ def test_found_people_are_measured(directory: Path, capsys: Out) -> None:
     assert names[-4:] == [*(f"recall of {size} people" for size in SIZES), "false alarms"]
 
 
+def test_what_counts_is_told_with_the_figures_of_found_people(directory: Path, capsys: Out) -> None:
+    evaluate(directory, "finder", "photographs")
+    assert "box threshold 0.01, smallest px 25, false alarm score 0.5" in capsys.readouterr().out
+
+    evaluate(directory, "finder", "photographs", "--json", "--box-threshold", "0.3")
+    values = figures(capsys)
+    told = {name: values[name] for name in ("box_threshold", "smallest_px", "false_alarm_score")}
+    assert told == {"box_threshold": 0.3, "smallest_px": 25, "false_alarm_score": 0.5}
+    assert len(values["intervals"]["false_alarms"]) == 2
+
+
+def test_poses_of_found_people_are_measured_against_given_boxes(directory: Path, capsys: Out) -> None:
+    finder = ("--finder", str(directory / "finder.safetensors"))
+    assert evaluate(directory, "pose", "poses", *finder) == 0
+    out = capsys.readouterr().out
+    head, limits = out.splitlines()[:2]
+    assert ", people found by finder on " in head
+    assert limits == "box threshold 0.01, max people 20"
+    lost = [f"relative loss of {name}" for name in STATS[:2]]
+    assert rows(out) == [*STATS, *(f"{name}, given boxes" for name in STATS), *lost]
+
+    evaluate(directory, "pose", "poses", "--json", *finder)
+    found = figures(capsys)
+    evaluate(directory, "pose", "poses", "--json")
+    given = figures(capsys)
+    assert found["coco_given_boxes"] == given["coco"]
+    assert found["finder"]["model"] == "finder"
+
+
 @pytest.mark.parametrize(("model", "data"), [("pose", "poses"), ("masks", "persons"), ("pets", "pictures")])
 def test_what_runs_together_changes_no_more_than_last_digits(
     directory: Path, model: str, data: str, capsys: Out
@@ -269,6 +299,12 @@ def test_a_figure_without_value_is_null(directory: Path, tmp_path: Path, capsys:
         ),
         ("finder", "photographs", ["--flip-test"], "--flip-test is for pose and segmentation"),
         ("pose", "poses", ["--detections", "x.json"], "x.json cannot be read: No such file"),
+        ("pose", "poses", ["--detections", "x.json", "--finder", "auto"], "leave out --finder"),
+        ("pose", "poses", ["--finder", "auto"], "no default model for people; name one by --finder"),
+        ("pose", "poses", ["--finder", "hrformer-tiny-pose"], "is for pose; expected a model for people"),
+        ("finder", "photographs", ["--finder", "auto"], "--finder is for pose; model 'finder' is for people"),
+        ("pose", "poses", ["--box-threshold", "0.1"], "--box-threshold is for people, and for pose with"),
+        ("finder", "photographs", ["--box-threshold", "2"], "--box-threshold is 2; expected 0 to 1"),
         ("pose", "poses", ["--api-key", "k"], "--api-key is for a service; give --url too"),
         ("pose", "poses", ["--url", "http://127.0.0.1:1"], "--device is a matter of the service"),
         ("pets", "persons", [], "there is no folder"),

@@ -20,6 +20,7 @@ from tests.evaluation.serving import service_process
 from tests.material import (
     class_entry,
     mask_entry,
+    people_entry,
     pose_entry,
     saved,
     shallow,
@@ -52,6 +53,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for entry in (
         pose_entry("hrformer-tiny-pose"),
         mask_entry("hrformer-tiny-parsing", config=parsing, labels="parsing"),
+        people_entry("hrformer-tiny-people"),
     ):
         write_entry(saved(entry, weights), weights / MANIFEST, default=True)
     (directory / "runs" / "pets").mkdir(parents=True)

@@ -11,7 +11,7 @@ from PIL import Image
 from hrformer.checkpoints.manifest import MANIFEST, write_entry
 from hrformer.cli.main import main
 from tests.evaluation.serving import service_process
-from tests.material import ASTRONAUT, PERSON_CLASSES, mask_entry, person, pose_entry, saved
+from tests.material import ASTRONAUT, PERSON_CLASSES, mask_entry, people_entry, person, pose_entry, saved
 
 SIZES = ((512, 512), (1500, 1100))  # the second is decoded at a fraction
 # Within the picture, or over its edges: these are clipped to other last bits in float32 than in float64.
@@ -28,11 +28,11 @@ Out = pytest.CaptureFixture[str]
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """weights/ with two models; photographs of the same person with made-up labels: poses/ and masks/."""
+    """weights/ with three models; photographs of the same person with made-up labels: poses/ and masks/."""
     directory = tmp_path_factory.mktemp("over-http")
     weights = directory / "weights"
     weights.mkdir()
-    for entry in (pose_entry("poser", size=(128, 96)), mask_entry("parser")):
+    for entry in (pose_entry("poser", size=(128, 96)), mask_entry("parser"), people_entry("finder")):
         write_entry(saved(entry, weights), weights / MANIFEST, default=True)
     write_sets(directory)
     return directory
@@ -81,6 +81,10 @@ def figures(out: Out, *arguments: str) -> dict[str, Any]:
         ("poser", "poses", ()),
         ("poser", "poses", ("--flip-test",)),
         ("poser", "poses", ("--detections", "found.json")),
+        ("poser", "poses", ("--finder", "finder")),
+        ("poser", "poses", ("--finder", "auto", "--box-threshold", "0.001", "--flip-test")),
+        ("finder", "poses", ()),
+        ("finder", "poses", ("--box-threshold", "0.2")),
         ("parser", "masks", ()),
     ],
 )

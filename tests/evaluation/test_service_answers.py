@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 
 from hrformer.data.errors import BadDataset
+from hrformer.data.people import Photograph
+from hrformer.engine.results import Person
+from hrformer.engine.search import Search
 from hrformer.engine.views import Views
-from hrformer.evaluation.over_http import NoAnswer, Service
+from hrformer.evaluation.over_http import Service
+from hrformer.evaluation.service_answers import NoAnswer
 from tests.service.conftest import Running, on_sockets
-from tests.service.echo_models import EchoPose, Gate
+from tests.service.echo_models import EchoPeople, EchoPose, Gate
 from tests.service.pictures import plain
 
 
@@ -136,6 +140,53 @@ async def test_an_unknown_model_is_told_by_the_service() -> None:
     assert "answers 404: There is no such model: there is no model 'echo-poze': did you mean" in message
 
 
+async def test_a_service_without_a_default_model_for_people_is_told() -> None:
+    async with on_sockets({"echo-pose": EchoPose()}) as running:
+        message = await told(lambda: Service(address(running), "echo-pose", finder="auto"))
+
+    assert message.endswith("has no default model for people, and finds nobody")
+
+
+FINDING = {"echo-pose": EchoPose(), "echo-people": EchoPeople()}
+
+
+async def test_everyone_who_is_found_is_told_in_the_order_of_the_pictures(tmp_path: Path) -> None:
+    pictures = [person.image for person in write(tmp_path, 4)]
+    async with on_sockets(FINDING) as running:
+
+        def ask() -> list[list[Person]]:
+            with Service(address(running), "echo-pose", finder="echo-people", at_once=2) as service:
+                assert service.finder == {"model": "echo-people", "model_version": "0123456789ab"}
+                return list(service.everyone(pictures, Search(0.01, 20), flip_test=False))
+
+        found = await asyncio.to_thread(ask)
+    assert [len(people) for people in found] == [0, 1, 2, 3]
+    assert [person.box_score for person in found[3]] == sorted(
+        (person.box_score for person in found[3]), reverse=True
+    )
+
+
+async def test_boxes_of_found_people_are_told_down_to_the_score_asked_for(tmp_path: Path) -> None:
+    nobody = np.zeros((0, 4), np.float32)
+    photographs = [Photograph(one.image, 1, nobody, nobody) for one in write(tmp_path, 4)]
+    async with on_sockets(FINDING) as running:
+
+        def ask(threshold: float) -> list[int]:
+            with Service(address(running), "echo-people") as service:
+                return [len(found) for found in service.people(photographs, box_threshold=threshold)]
+
+        counts = await asyncio.to_thread(ask, 0.01)
+        least = await asyncio.to_thread(ask, 1.0)
+    assert (counts, least) == ([0, 1, 2, 3], [0, 0, 0, 0])
+
+
+async def test_another_finder_than_the_services_is_told() -> None:
+    async with on_sockets(FINDING) as running:
+        message = await told(lambda: Service(address(running), "echo-pose", finder="mine"))
+
+    assert message.endswith("finds people by echo-people, not by mine")
+
+
 @pytest.mark.parametrize(("key", "problem"), [(None, "An API key is needed"), ("guess", "not known")])
 async def test_a_service_with_keys_asks_for_one(tmp_path: Path, key: str | None, problem: str) -> None:
     (tmp_path / "keys").write_text("right\n")
@@ -154,6 +205,18 @@ async def test_a_model_that_is_replaced_on_the_way_is_told(tmp_path: Path) -> No
                 list(service.poses(persons, flip_test=False))
 
         assert "echo-pose is no longer 0123456789ab; begin again" in await told(ask)
+
+
+async def test_a_finder_that_is_replaced_on_the_way_is_told(tmp_path: Path) -> None:
+    finder, pictures = EchoPeople(), [one.image for one in write(tmp_path)]
+    async with on_sockets({"echo-pose": EchoPose(), "echo-people": finder}) as running:
+
+        def ask() -> None:
+            with Service(address(running), "echo-pose", finder="auto") as service:
+                finder.entry = replace(finder.entry, sha256="f" * 64)
+                list(service.everyone(pictures, Search(0.01, 20), flip_test=False))
+
+        assert "0.png: people are no longer found by echo-people 0123456789ab" in await told(ask)
 
 
 async def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
