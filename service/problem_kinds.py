@@ -14,6 +14,12 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
+    "not-http": Kind(
+        400,
+        "The request is not HTTP",
+        "What came over the connection cannot be read as HTTP/1.1. The connection is closed.",
+        "Let an HTTP library send it. Where the service speaks TLS, the address begins with `https://`.",
+    ),
     "empty-body": Kind(
         400,
         "The request has no picture",
@@ -89,6 +95,12 @@ KINDS: dict[str, Kind] = {
         "The bytes of the request came too slowly, or stopped coming.",
         "Send the request again over a better connection, or a smaller picture.",
     ),
+    "slow-head": Kind(
+        408,
+        "The headers did not arrive in time",
+        "The request line and the headers came too slowly, or stopped coming. The connection is closed.",
+        "Send the request again over a better connection, the headers at once.",
+    ),
     "not-reloaded": Kind(
         409,
         "The models were not swapped",
@@ -161,6 +173,12 @@ KINDS: dict[str, Kind] = {
         "Too many requests for this key",
         "The API key has used up its rate.",
         "Send the request again after `Retry-After` seconds.",
+    ),
+    "head-too-large": Kind(
+        431,
+        "The headers are too large",
+        "The request line and the headers have more than 64 KiB. The connection is closed.",
+        "Send fewer or shorter headers, and long options in the body: a form or JSON.",
     ),
     "internal": Kind(
         500,

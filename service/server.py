@@ -8,12 +8,16 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from types import FrameType
 from typing import cast
 
 import uvicorn
+from fastapi import FastAPI
 
 from service.app import create_app
+from service.connection import Connection, Patience
+from service.exchange import OTHER
 from service.lifecycle import State
 from service.logs import set_up_logging
 from service.models import Model
@@ -127,20 +131,21 @@ def drop_dead_readers(listener: socket.socket, after_s: float) -> None:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * after_s))
 
 
-def serve(settings: Settings, models: Mapping[str, Model] | None = None) -> int:
-    """Runs the service until it is told to stop. Exit code 0 once everything accepted is answered.
-
-    models: engines by name, in place of those that the settings name.
-    raises: SettingsError.
-    """
-    set_up_logging(settings.log_level)
-    app = create_app(settings, models)
-    config = uvicorn.Config(
+def config_of(app: FastAPI) -> uvicorn.Config:
+    """How uvicorn runs the application."""
+    parts: Parts = app.state.parts
+    settings = parts.settings
+    connection = partial(
+        Connection,
+        patience=Patience(settings.header_timeout_s, settings.body_timeout_s),
+        on_refusal=lambda status: parts.metrics.requests(OTHER, status).inc(),
+    )
+    return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=cast("type[asyncio.Protocol]", connection),
         ws="none",
         log_config=None,
         access_log=False,
@@ -149,6 +154,17 @@ def serve(settings: Settings, models: Mapping[str, Model] | None = None) -> int:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SLOW_READERS_S,
     )
+
+
+def serve(settings: Settings, models: Mapping[str, Model] | None = None) -> int:
+    """Runs the service until it is told to stop. Exit code 0 once everything accepted is answered.
+
+    models: engines by name, in place of those that the settings name.
+    raises: SettingsError.
+    """
+    set_up_logging(settings.log_level)
+    app = create_app(settings, models)
+    config = config_of(app)
     parts: Parts = app.state.parts
     server = DrainingServer(config, parts, app.state.reloader)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:

@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     formats: Names = Field(
         FORMATS, description="picture formats read, with commas; AVIF and HEIF may be added"
     )
+    header_timeout_s: float = Field(
+        10.0, gt=0, le=600, description="seconds in which the headers of a request must have arrived"
+    )
     body_timeout_s: float = Field(20.0, gt=0, le=600, description="seconds in which a body must have arrived")
     timeout_ms: int = Field(30_000, ge=1, le=MAX_TIMEOUT_MS, description="for requests without X-Timeout-Ms")
 

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from service.app import create_app
 from service.models import Model
 from service.parts import Parts
+from service.server import config_of
 from service.settings import Settings
 from tests.service.echo_models import EchoPose, EchoSegmentation
 
@@ -82,8 +83,7 @@ async def on_sockets(models: Mapping[str, Model] | None = None, **settings: Any)
     models = models or echo_models()
     app = create_app(Settings(**settings), models)
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, http="httptools", ws="none", log_config=None, access_log=False)
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(config_of(app))
     serving = asyncio.create_task(server._serve([listener]))
     parts: Parts = app.state.parts
     address = listener.getsockname()

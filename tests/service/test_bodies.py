@@ -83,6 +83,8 @@ BAD = {
     "a part without a name": (b"--b\r\nA: b\r\n\r\nx\r\n--b--\r\n", FORM, "bad-multipart"),
     "two images in a form": (form(("image", b"x"), ("image", b"y")), FORM, "bad-multipart"),
     "a form of a thousand parts": (form(*[("image", b"x")] * 1000), FORM, "bad-multipart"),
+    "a part with many headers": (b"--b\r\n" + b"A: b\r\n" * 9 + b"\r\nx\r\n--b--\r\n", FORM, "bad-multipart"),
+    "a part with a long header": (b"--b\r\nA: " + b"b" * 5000 + b"\r\n\r\nx\r\n--b--", FORM, "bad-multipart"),
     "an option that is not UTF-8": (form(("model", b"\xff"), ("image", b"x")), FORM, "bad-multipart"),
     "a picture said to be JSON": (PICTURE, JSON, "bad-json"),
     "JSON that is cut off": (b'{"image": "abc', JSON, "bad-json"),
