@@ -69,7 +69,7 @@ def collecting() -> Iterator[Collector]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Take) as listener:
         collector = Collector(f"http://127.0.0.1:{listener.server_address[1]}")
-        serving = threading.Thread(target=listener.serve_forever, daemon=True)
+        serving = threading.Thread(target=listener.serve_forever, args=(0.01,), daemon=True)
         serving.start()
         try:
             yield collector

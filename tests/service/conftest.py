@@ -2,10 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -18,6 +18,9 @@ from service.parts import Parts
 from service.server import config_of
 from service.settings import Settings
 from tests.service.echo_models import EchoPose, EchoSegmentation
+
+if TYPE_CHECKING:
+    from tests.service.collector import Collector
 
 
 @dataclass
@@ -101,3 +104,13 @@ async def service() -> AsyncIterator[Running]:
     """One service for all tests that only ask and answer."""
     async with in_process() as running:
         yield running
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> "Iterator[Collector]":
+    """Where the spans of this test go; they are all there when the service has ended."""
+    from tests.service.collector import collecting
+
+    with collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        yield collector
