@@ -26,6 +26,13 @@ from hrformer.modeling.config import PeopleHeadConfig
 from hrformer.modeling.network import Network
 from hrformer.training.augmentation.colour import vary_colour
 from hrformer.training.augmentation.geometric import Draw, mirror_matrices, people_matrices
+from hrformer.training.augmentation.pasting import (
+    boxes_by,
+    covered,
+    lay_over,
+    paste_matrices,
+    worth_pasting,
+)
 from hrformer.training.augmentation.resampling import cut
 from hrformer.training.cache import CROWD, NOBODY, SOMEBODY, cache_photographs
 from hrformer.training.contact_sheet import contact_sheet
@@ -58,6 +65,7 @@ class PeopleTask:
             left_out,
         )
         self.size = len(self.cache.canvases)
+        self.alone = worth_pasting(self.cache.boxes, self.cache.kinds)  # photograph and row of people
         self.served_px = max(side for size in recipe.input_sizes for side in size)
         self.measured_on = f"{directories[0].resolve().name}/val, {len(self.validation)} photographs"
 
@@ -88,7 +96,31 @@ class PeopleTask:
         matrices = people_matrices(sizes, size, self.served_px, recipe.augmentation, draw)
         matrices = mirror_matrices(matrices, draw.chance(recipe.augmentation.flip), size[1])
         boxes, kinds = boxes_in_crops(boxes, kinds, matrices, size, recipe)
-        return cut(canvases, matrices, size), boxes, kinds
+        crops = cut(canvases, matrices, size)
+        if recipe.augmentation.paste > 0:
+            return self._with_pasted(crops, boxes, kinds, draw)
+        return crops, boxes, kinds
+
+    def _with_pasted(
+        self, crops: Tensor, boxes: Tensor, kinds: Tensor, draw: Draw
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Somebody of another photograph in some of the crops; every crop has a row of boxes more."""
+        if len(self.alone) == 0:
+            return crops, boxes, kinds
+        photographs, rows = self.alone[draw.rows(len(self.alone))].T
+        people = self.cache.boxes[photographs, rows].to(self.device)
+        size, augmentation = (crops.shape[2], crops.shape[3]), self.recipe.augmentation
+        matrices = paste_matrices(people, size, augmentation.flip, draw)
+        chosen = draw.chance(augmentation.paste)
+        pasted = boxes_by(matrices, people)
+        kinds = torch.where(chosen[:, None], covered(boxes, kinds, pasted), kinds)
+        into = chosen.nonzero()[:, 0]
+        taken = photographs[into.cpu()]
+        others = cut(self.cache.canvases[taken].to(self.device), matrices[into], size)
+        whole = torch.nn.functional.pad(self.cache.sizes[taken].to(self.device), (2, 0)) - 0.5
+        crops[into] = lay_over(crops[into], others, pasted[into], boxes_by(matrices[into], whole))
+        added = torch.where(chosen, SOMEBODY, NOBODY).to(kinds.dtype)
+        return crops, torch.cat([boxes, pasted[:, None]], dim=1), torch.cat([kinds, added[:, None]], dim=1)
 
     def loss(self, outputs: tuple[Tensor, Tensor], targets: Targets) -> Tensor:
         """Focal loss of the centres, GIoU loss of the boxes."""

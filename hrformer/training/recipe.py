@@ -96,6 +96,8 @@ class PeopleRecipe(Recipe):
         _check_sizes(self.input_sizes)
         if not 0 <= self.augmentation.mosaic < 1:
             raise ValueError(f"augmentation.mosaic is {self.augmentation.mosaic}; expected 0 to below 1")
+        if not 0 <= self.augmentation.paste <= 1:
+            raise ValueError(f"augmentation.paste is {self.augmentation.paste}; expected 0 to 1")
         if self.augmentation.mosaic > 0 and any(side % 8 for side in self.input_size):
             raise ValueError(f"input_size is {self.input_size}; expected multiples of 8, for mosaics of four")
 

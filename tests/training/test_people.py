@@ -198,6 +198,7 @@ def test_a_head_that_does_not_find_people_is_told(people_set: Path) -> None:
         ({"input_sizes": ((30, 64),)}, "input_sizes has"),
         ({"input_size": (68, 64)}, "expected multiples of 8, for mosaics of four"),
         ({"augmentation": PeopleAugmentation(mosaic=1.0)}, "augmentation.mosaic is 1.0"),
+        ({"augmentation": PeopleAugmentation(paste=1.5)}, "augmentation.paste is 1.5; expected 0 to 1"),
     ],
 )
 def test_a_recipe_out_of_range_is_refused(changes: dict[str, Any], sentence: str) -> None:

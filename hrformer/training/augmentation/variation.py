@@ -40,6 +40,7 @@ class PeopleAugmentation:
     largest: float = 1.4
     aspect: float = 0.1  # width over height changes by up to this share
     mosaic: float = 0.25  # share of the crops that are made of four photographs (arXiv:2004.10934)
+    paste: float = 0.0  # probability that somebody of another photograph is pasted in (arXiv:2012.07177)
     colour: float = 0.3
 
 
