@@ -45,6 +45,10 @@ soak: $(INSTALLED) ## the long tests of the service with their figures, in about
 bench: $(PEERS) ## images/s over HTTP beside the engine's and other servers', on an idle machine (ARGS="--rounds 1")
 	@$(BIN)/python -m benchmarks.service $(ARGS)
 
+.PHONY: bench-ray
+bench-ray: $(PEERS) ## images/s of two replicas on Ray against one, on an idle machine (ARGS="--seconds 5 --rounds 1")
+	@$(BIN)/python -m benchmarks.replicas $(ARGS)
+
 $(PEERS): $(INSTALLED) benchmarks/install benchmarks/peers/constraints.txt
 	@benchmarks/install
 	@touch $@
@@ -52,6 +56,11 @@ $(PEERS): $(INSTALLED) benchmarks/install benchmarks/peers/constraints.txt
 .PHONY: test-docker
 test-docker: $(INSTALLED) ## builds the image and brings compose up, where there is a container engine
 	@$(BIN)/python -m pytest -m docker tests/deploy $(ARGS)
+
+.PHONY: test-ray
+test-ray: $(INSTALLED) ## the service on a Ray cluster of this machine, a replica killed under load; about a minute
+	@$(MAKE) $(PEERS) || echo "NOT CHECKED: the service on Ray, since Ray cannot be installed" >&2
+	@$(BIN)/python -m pytest -m ray tests/ray $(ARGS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## format, lint, types, import layers, Dockerfile, known vulnerabilities

@@ -20,7 +20,7 @@ from service.models import Model
 from service.parts import Parts, make_parts
 from service.routes.admin import admin_routes
 from service.routes.documents import document_routes
-from service.routes.metrics import metrics_routes
+from service.routes.metrics import MetricsPage, metrics_routes
 from service.routes.models import models_routes
 from service.routes.people import people_routes
 from service.routes.pose import pose_routes
@@ -38,11 +38,17 @@ DESCRIPTION = (
 )
 
 
-def create_app(settings: Settings | None = None, models: Mapping[str, Model] | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None,
+    models: Mapping[str, Model] | None = None,
+    *,
+    metrics_page: MetricsPage | None = None,
+) -> FastAPI:
     """The service as an ASGI application.
 
     models: engines by name, in place of those that the settings name; they are warmed at the start, and
         read again when the models are reloaded.
+    metrics_page: what `/metrics` shows, in place of this service's own page.
     raises: SettingsError.
     """
     settings = settings or Settings()
@@ -66,6 +72,7 @@ def create_app(settings: Settings | None = None, models: Mapping[str, Model] | N
         redirect_slashes=False,
     )
     app.state.parts = parts
+    app.state.metrics_page = metrics_page or _own_page(parts)
     app.state.reloader = reloader_of(parts, load, limits)
     # The edge makes problems of all that is raised, so that Starlette's own layers for that are left out.
     app.middleware_stack = Edge(
@@ -74,6 +81,7 @@ def create_app(settings: Settings | None = None, models: Mapping[str, Model] | N
         metrics=parts.metrics,
         lifecycle=parts.lifecycle,
         keys=keys,
+        tracing=parts.tracing,
     )
     return app
 
@@ -81,7 +89,6 @@ def create_app(settings: Settings | None = None, models: Mapping[str, Model] | N
 def _add_routes(app: FastAPI, parts: Parts, limits: Limits) -> dict[str, Endpoint]:
     """The endpoints that take pictures, by path."""
     stages = Stages(parts.batcher, parts.decoding, parts.admission, parts.metrics)
-        tracing=parts.tracing,
     inference = Inference(stages, parts.encoding, limits)
     intake = Intake(parts.settings, parts.lifecycle, parts.admission, parts.decoding)
     pictures = [
@@ -91,12 +98,20 @@ def _add_routes(app: FastAPI, parts: Parts, limits: Limits) -> dict[str, Endpoin
         app.include_router(router)
     app.include_router(models_routes(parts.models))
     app.include_router(probe_routes(parts.lifecycle))
-    app.include_router(metrics_routes(parts.metrics, parts.refresh_gauges))
+    app.include_router(metrics_routes(app.state.metrics_page))
     app.include_router(document_routes())
     if parts.settings.admin_routes:
         app.include_router(admin_routes(app.state.reloader, parts.lifecycle))
     routes = [route for router in pictures for route in router.routes]
     return {route.path: route.endpoint for route in routes if isinstance(route, APIRoute)}
+
+
+def _own_page(parts: Parts) -> MetricsPage:
+    async def page(accept: str) -> tuple[bytes, str]:
+        parts.refresh_gauges()
+        return parts.metrics.page(accept)
+
+    return page
 
 
 @asynccontextmanager
@@ -110,6 +125,8 @@ async def _running(parts: Parts, load: Load) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if parts.tracing is not None:
+            await parts.tracing.close()
         for threads in parts.threads:
             threads.close()
 
@@ -125,7 +142,5 @@ async def _watch(parts: Parts) -> None:
         parts.lifecycle.fail(reason)
         parts.metrics.device_errors("hang").inc()
         parts.batcher.abandon(DeviceFailed(f"{reason}; send the request to another instance"))
-        if parts.tracing is not None:
-            await parts.tracing.close()
 
     await watch(lambda: parts.longest_call()[0], parts.settings.hang_after_s, on_hang)

@@ -28,9 +28,10 @@ from tests.strategies import quick
 FILE = ASTRONAUT.read_bytes()
 LANDSCAPE, PORTRAIT = made_pictures([(64, 48), (48, 64)], random.Random(0))
 PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+EXTRAS = PYPROJECT["project"]["optional-dependencies"]
 PINS = dict(
     re.fullmatch(r"(\w+)(?:\[.*\])?==([^ ]+).*", line).groups()  # type: ignore[union-attr,misc]
-    for line in PYPROJECT["project"]["optional-dependencies"]["peers"]
+    for line in [*EXTRAS["peers"], *EXTRAS["ray"]]
 )
 
 

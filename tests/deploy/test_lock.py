@@ -13,17 +13,20 @@ ROOT = Path(__file__).parents[2]
 CUDA_LIBRARY = re.compile(r"nvidia-(?!ml-py)|cuda-|triton")
 
 
-def locked() -> dict[str, str]:
-    """Name to version, as constraints.txt has them."""
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
+def locked(file: str = "constraints.txt") -> dict[str, str]:
+    """Name to version, as a lock has them."""
+    lines = (ROOT / file).read_text().splitlines()
     return dict(line.split("==") for line in lines if line and not line.startswith("#"))
 
 
 def declared() -> list[Requirement]:
-    """What pyproject.toml asks for, extras included; `peers` has a lock of its own."""
+    """What pyproject.toml asks for, extras included; `peers` and `ray` have locks of their own."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = [
-        line for name, lines in project["optional-dependencies"].items() if name != "peers" for line in lines
+        line
+        for name, lines in project["optional-dependencies"].items()
+        if name not in ("peers", "ray")
+        for line in lines
     ]
     requirements = [Requirement(line) for line in [*project["dependencies"], *extras]]
     return [requirement for requirement in requirements if requirement.name != "hrformer"]
@@ -60,6 +63,13 @@ def test_nothing_is_pinned_that_nobody_needs() -> None:
 def test_every_pin_satisfies_what_the_project_declares() -> None:
     pins = locked()
     assert [str(one) for one in declared() if pins[canonicalize_name(one.name)] not in one.specifier] == []
+
+
+def test_the_lock_of_ray_adds_to_the_other_and_has_the_version_of_the_extra() -> None:
+    added = locked("constraints-ray.txt")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["optional-dependencies"]["ray"] == [f"ray[serve]=={added['ray']}"]
+    assert added.keys() & locked().keys() == set()
 
 
 def test_the_environment_holds_the_pinned_versions() -> None:
