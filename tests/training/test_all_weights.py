@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hrformer.checkpoints.manifest import read_manifest
+from hrformer.checkpoints.manifest import default_names, read_manifest
 from hrformer.geometry.palettes import CAMVID, PARSING
 from tests.conftest import REPOSITORY
 from tests.material import write_mask_set, write_pose_set
@@ -46,6 +46,12 @@ def test_one_command_makes_all_weights(tmp_path: Path) -> None:
         "hrformer-tiny-pose",
         "hrformer-tiny-parsing",
         "hrformer-tiny-camvid",
+        "hrformer-tiny-people",
+    }
+    assert default_names(output / "weights" / "manifest.toml") == {
+        "pose": "hrformer-small-pose",
+        "segmentation": "hrformer-tiny-parsing",
+        "people": "hrformer-tiny-people",
     }
     assert all(entry.precision == "float16" for entry in made.values())
     with tarfile.open(output / "runs.tar.gz") as packed:

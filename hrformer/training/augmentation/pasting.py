@@ -26,7 +26,7 @@ def worth_pasting(boxes: Tensor, kinds: Tensor) -> Tensor:
 
     boxes: `(n, k, 4)` left, top, right, bottom in px; kinds: `(n, k)`.
     """
-    parts = zip(boxes.split(TOGETHER), kinds.split(TOGETHER), strict=True)
+    parts = zip(torch.split(boxes, TOGETHER), torch.split(kinds, TOGETHER), strict=True)
     return torch.cat([_stand_alone(*part) for part in parts]).nonzero()
 
 
