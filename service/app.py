@@ -18,6 +18,7 @@ from service.lifecycle import DeviceFailed
 from service.loading import Load, loader_of, reloader_of, start
 from service.models import Model
 from service.parts import Parts, make_parts
+from service.rates import Rates
 from service.routes.admin import admin_routes
 from service.routes.documents import document_routes
 from service.routes.metrics import MetricsPage, metrics_routes
@@ -52,7 +53,7 @@ def create_app(
     raises: SettingsError.
     """
     settings = settings or Settings()
-    keys = ApiKeys.from_file(settings.api_keys_file) if settings.api_keys_file else None
+    keys = _keys_of(settings)
     parts = make_parts(settings)
     load = loader_of(parts, models)
     limits = Limits(settings.max_body_bytes, settings.max_image_pixels, formats=settings.formats)
@@ -73,6 +74,7 @@ def create_app(
     )
     app.state.parts = parts
     app.state.metrics_page = metrics_page or _own_page(parts)
+    app.state.keys = keys
     app.state.reloader = reloader_of(parts, load, limits)
     # The edge makes problems of all that is raised, so that Starlette's own layers for that are left out.
     app.middleware_stack = Edge(
@@ -112,6 +114,13 @@ def _own_page(parts: Parts) -> MetricsPage:
         return parts.metrics.page(accept)
 
     return page
+
+
+def _keys_of(settings: Settings) -> ApiKeys | None:
+    if settings.api_keys_file is None:
+        return None
+    rates = Rates(settings.key_rate, settings.key_burst) if settings.key_rate else None
+    return ApiKeys(settings.api_keys_file, rates)
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ from service.models import Model
 from service.parts import Parts
 from service.reload import Reloader, ReloadFailed
 from service.settings import Settings
+from service.tls import Certificate
 
 KEEP_ALIVE_S = 30  # an idle connection is kept for so long
 LAST_WORDS_S = 0.3  # between the end of listening and the end of the last connections
@@ -37,9 +38,16 @@ OK, FAILED, INTERRUPTED = 0, 1, 130
 class DrainingServer(uvicorn.Server):
     """uvicorn stops listening at a signal and dies by it; this one drains first and has an exit code."""
 
-    def __init__(self, config: uvicorn.Config, parts: Parts, reloader: Reloader) -> None:
-        super().__init__(config)
-        self._parts, self._reloader = parts, reloader
+    def __init__(self, app: FastAPI) -> None:
+        """raises: SettingsError."""
+        self._parts: Parts = app.state.parts
+        self._reloader: Reloader = app.state.reloader
+        settings = self._parts.settings
+        certificate = None
+        if settings.tls_certificate and settings.tls_key:
+            certificate = Certificate(settings.tls_certificate, settings.tls_key)
+        super().__init__(config_of(app, certificate))
+        self._files = [file for file in (app.state.keys, certificate) if file is not None]
         self._reloading: asyncio.Task[None] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -61,7 +69,7 @@ class DrainingServer(uvicorn.Server):
         """Serves; returns the exit code."""
         self._loop = asyncio.get_running_loop()
         if hasattr(signal, "SIGHUP"):
-            self._loop.add_signal_handler(signal.SIGHUP, self._begin_reload)
+            self._loop.add_signal_handler(signal.SIGHUP, self._reread)
         stopping = self._loop.create_task(self._stop_when_told())
         try:
             await self.serve()
@@ -78,7 +86,10 @@ class DrainingServer(uvicorn.Server):
             grace_s = self._parts.settings.drain_grace_s if grace_s is None else grace_s
             self._draining = asyncio.get_running_loop().create_task(self._parts.lifecycle.drain(grace_s))
 
-    def _begin_reload(self) -> None:
+    def _reread(self) -> None:
+        """API keys and certificate at once; models in the background."""
+        for file in self._files:
+            file.reread()
         if self._parts.lifecycle.is_ready:
             self._reloading = asyncio.get_running_loop().create_task(self._reload())
 
@@ -92,7 +103,7 @@ class DrainingServer(uvicorn.Server):
             self.config.timeout_graceful_shutdown = LAST_READERS_S
         loop = asyncio.get_running_loop()
         for connection in self._stop_listening():
-            await loop.connect_accepted_socket(self._protocol, connection)
+            await loop.connect_accepted_socket(self._protocol, connection, ssl=self.config.ssl)
         # Whoever has just connected, or sends again on an open connection, is still told of the end.
         await asyncio.sleep(LAST_WORDS_S)
         self.should_exit = True
@@ -131,7 +142,7 @@ def drop_dead_readers(listener: socket.socket, after_s: float) -> None:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * after_s))
 
 
-def config_of(app: FastAPI) -> uvicorn.Config:
+def config_of(app: FastAPI, certificate: Certificate | None = None) -> uvicorn.Config:
     """How uvicorn runs the application."""
     parts: Parts = app.state.parts
     settings = parts.settings
@@ -150,6 +161,7 @@ def config_of(app: FastAPI) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        ssl_context_factory=None if certificate is None else lambda *_: certificate.context,
         proxy_headers=False,  # nothing asks for the client's address
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SLOW_READERS_S,
@@ -164,10 +176,9 @@ def serve(settings: Settings, models: Mapping[str, Model] | None = None) -> int:
     """
     set_up_logging(settings.log_level)
     app = create_app(settings, models)
-    config = config_of(app)
     parts: Parts = app.state.parts
-    server = DrainingServer(config, parts, app.state.reloader)
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+    server = DrainingServer(app)
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
         code = runner.run(server.serve_until_stopped())
     until = time.monotonic() + LAST_CALL_S
     if not all(threads.has_ended(until - time.monotonic()) for threads in parts.threads):

@@ -45,6 +45,16 @@ class Settings(BaseSettings):
     api_keys_file: Path | None = Field(
         None, description="file with an API key, or `sha256:` and its SHA-256, on each line; none: no keys"
     )
+    key_rate: float | None = Field(
+        None, gt=0, le=1_000_000, description="requests a second for each API key; none: as many as there are"
+    )
+    key_burst: int = Field(
+        20, ge=1, le=1_000_000, description="requests that a key has at once after a pause; with key_rate"
+    )
+    tls_certificate: Path | None = Field(
+        None, description="PEM file with the certificate and its chain, to speak TLS; none: plain HTTP"
+    )
+    tls_key: Path | None = Field(None, description="PEM file with the key of tls_certificate")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
     tracing: bool = Field(
         False,
@@ -164,6 +174,10 @@ class Settings(BaseSettings):
             raise ValueError(
                 "max_wait_ms is not below timeout_ms, so that every request would miss its deadline"
             )
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together, and only one of them is set")
+        if self.key_rate is not None and self.api_keys_file is None:
+            raise ValueError("key_rate counts requests by API key; set api_keys_file too")
         if self.admin_routes and self.api_keys_file is None and self.host not in LOOPBACK:
             raise ValueError(
                 f"admin_routes on {self.host} needs api_keys_file, or anybody could swap the models"

@@ -1,5 +1,6 @@
 """The programs that stand beside the service in its image: the health check and the bill of materials."""
 
+import asyncio
 import importlib.metadata
 import json
 import os
@@ -16,6 +17,8 @@ import pytest
 from referencing import Registry, Resource
 
 from hrformer import __version__
+from tests.service.certificates import made
+from tests.service.conftest import on_sockets
 from tests.service.processes import free_port, server
 
 ROOT = Path(__file__).parents[2]
@@ -23,12 +26,12 @@ DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
 SCHEMAS = Path(cyclonedx.schema.__file__).parent / "_res"
 
 
-def healthcheck(port: int) -> int:
+def healthcheck(port: int, **variables: str) -> int:
     """The exit code of the command that the image runs."""
     found = re.search(r"^HEALTHCHECK .*CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
     assert found is not None
     _, *arguments = json.loads(found[1])
-    environment = {**os.environ, "HRFORMER_PORT": str(port)}
+    environment = {**os.environ, "HRFORMER_PORT": str(port), **variables}
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=ROOT / "docker", env=environment, stderr=subprocess.DEVNULL).returncode
 
@@ -42,6 +45,13 @@ def bill() -> dict[str, Any]:
 async def test_a_service_that_takes_work_is_healthy() -> None:
     async with server() as running:
         assert healthcheck(running.address[1]) == 0
+
+
+async def test_one_that_speaks_tls_is_too(tmp_path: Path) -> None:
+    files = made(tmp_path / "tls")
+    async with on_sockets(**files.settings) as running:
+        asked = asyncio.to_thread(healthcheck, running.address[1], HRFORMER_TLS_CERTIFICATE="set")
+        assert await asked == 0
 
 
 async def test_a_service_that_drains_is_not() -> None:

@@ -11,6 +11,7 @@ from service.access import ApiKeys
 from service.problems import Problem
 from service.settings import Settings
 from tests.deploy.test_operations_page import missing_links
+from tests.service.certificates import made
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "SECURITY.md").read_text()
@@ -36,7 +37,7 @@ def test_settings_that_it_names_are_settings() -> None:
 def test_the_key_that_it_makes_opens_the_service_and_no_other_does(tmp_path: Path) -> None:
     script = f'{snippet("sh")}\nprintf %s "$key"'
     key = subprocess.run(["sh", "-euc", script], cwd=tmp_path, capture_output=True, text=True).stdout
-    keys = ApiKeys.from_file(tmp_path / "keys.txt")
+    keys = ApiKeys(tmp_path / "keys.txt")
     keys.check({"authorization": f"Bearer {key}"})
     assert key not in (tmp_path / "keys.txt").read_text()
     with pytest.raises(Problem):
@@ -47,27 +48,10 @@ def test_nginx_accepts_the_proxy(tmp_path: Path) -> None:
     nginx = shutil.which("nginx")
     if nginx is None:
         pytest.skip("nginx is missing: its configuration in SECURITY.md is not checked")
-    make_certificate(tmp_path)
-    config = snippet("nginx").replace("/etc/ssl/hrformer", str(tmp_path))
+    files = made(tmp_path / "tls")
+    config = snippet("nginx").replace("/etc/ssl/hrformer/fullchain.pem", str(files.certificate))
+    config = config.replace("/etc/ssl/hrformer/key.pem", str(files.key))
     whole = f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n{config}\n}}\n"
     (tmp_path / "nginx.conf").write_text(whole)
     answer = subprocess.run([nginx, "-t", "-c", tmp_path / "nginx.conf"], capture_output=True, text=True)
     assert "syntax is ok" in answer.stderr, answer.stderr  # whether its folders are there is not ours
-
-
-def make_certificate(folder: Path) -> None:
-    """For nobody, for a day."""
-    files = ["-keyout", folder / "key.pem", "-out", folder / "fullchain.pem"]
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-    ]
-    subprocess.run(
-        [*command, "-days", "1", "-subj", "/CN=pictures.example", *files], check=True, capture_output=True
-    )

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from service.app import create_app
 from service.models import Model
 from service.parts import Parts
-from service.server import config_of
+from service.server import DrainingServer
 from service.settings import Settings
 from tests.service.echo_models import EchoPose, EchoSegmentation
 
@@ -86,7 +85,7 @@ async def on_sockets(models: Mapping[str, Model] | None = None, **settings: Any)
     models = models or echo_models()
     app = create_app(Settings(**settings), models)
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(config_of(app))
+    server = DrainingServer(app)
     serving = asyncio.create_task(server._serve([listener]))
     parts: Parts = app.state.parts
     address = listener.getsockname()

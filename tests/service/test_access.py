@@ -3,8 +3,11 @@
 import hashlib
 from pathlib import Path
 
+import httpx
 import pytest
 
+from service.access import ApiKeys
+from service.problems import Problem
 from service.settings import SettingsError
 from tests.service.conftest import in_process
 from tests.service.pictures import plain
@@ -74,3 +77,53 @@ async def test_a_file_without_keys_is_an_error_at_start(tmp_path: Path, content:
     with pytest.raises(SettingsError, match="api_keys_file"):
         async with in_process(api_keys_file=tmp_path / "keys"):
             pass
+
+
+async def test_a_key_that_asks_too_often_is_refused_and_another_is_not(keys: Path) -> None:
+    async with in_process(api_keys_file=keys, key_rate=0.001, key_burst=2) as running:
+
+        async def ask(key: str) -> httpx.Response:
+            return await running.client.post("/pose", content=plain(), headers={"X-API-Key": key})
+
+        statuses = [(await ask("plain-key")).status_code for _ in range(2)]
+        refused = await ask("plain-key")
+        assert [*statuses, refused.status_code] == [200, 200, 429]
+        assert refused.json()["type"] == "/problems/rate-limited"
+        assert 990 <= int(refused.headers["retry-after"]) <= 1000
+        assert (await ask("hashed-key")).status_code == 200
+        assert running.metric("refused_total", route="/pose", reason="rate-limited") == 1
+
+
+async def test_guesses_use_up_nobodys_rate(keys: Path) -> None:
+    async with in_process(api_keys_file=keys, key_rate=0.001, key_burst=1) as running:
+        for key, status in (("guess", 403), ("guess", 403), ("plain-key", 200)):
+            answer = await running.client.get("/models", headers={"X-API-Key": key})
+            assert answer.status_code == status
+
+
+def opens(keys: ApiKeys, key: str) -> bool:
+    try:
+        keys.check({"x-api-key": key})
+    except Problem:
+        return False
+    return True
+
+
+def test_keys_read_again_are_those_of_the_file(keys: Path) -> None:
+    read = ApiKeys(keys)
+    keys.write_text("new-key\n")
+    assert not opens(read, "new-key")
+    read.reread()
+    assert (opens(read, "plain-key"), opens(read, "new-key")) == (False, True)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", None])
+def test_a_file_that_cannot_be_read_again_leaves_the_keys_and_is_logged(
+    keys: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    read = ApiKeys(keys)
+    keys.unlink() if content is None else keys.write_bytes(content)
+    read.reread()
+    assert opens(read, "plain-key")
+    [record] = caplog.records
+    assert (record.levelname, record.message.startswith("the API keys stay as they were")) == ("ERROR", True)

@@ -58,6 +58,8 @@ BAD = {
         "",
         "max_waiting_items",
     ),
+    "a certificate without its key": ({"HRFORMER_TLS_CERTIFICATE": "/c"}, "", "tls_key"),
+    "a rate without keys": ({"HRFORMER_KEY_RATE": "1"}, "", "api_keys_file"),
     "a wait longer than the deadline": (
         {"HRFORMER_MAX_WAIT_MS": "9", "HRFORMER_TIMEOUT_MS": "9"},
         "",
