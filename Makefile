@@ -12,8 +12,8 @@ PORT ?= $(or $(HRFORMER_PORT),8000)
 IMAGE ?= hrformer:cpu
 SBOM ?= sbom.json
 COMPOSE_FILES = -f docker-compose.yml $(shell nvidia-smi >/dev/null 2>&1 && echo "-f docker/compose.gpu.yml") \
-  $(if $(API_KEYS),-f docker/compose.keys.yml)
-export API_KEYS
+  $(if $(API_KEYS),-f docker/compose.keys.yml) $(if $(TRACING),-f docker/compose.tracing.yml)
+export API_KEYS TRACING
 
 .PHONY: help
 help: ## this list
@@ -101,7 +101,7 @@ train: $(INSTALLED) ## weights into runs/RECIPE: RECIPE=tiny-pose DATA=folder (A
 	@$(BIN)/hrformer train $(RECIPE) --data "$(DATA)" --output runs/$(RECIPE) $(ARGS)
 
 .PHONY: up
-up: ## service, Prometheus and Grafana in containers, with the GPU where there is one (API_KEYS=keys.txt asks for keys)
+up: ## service, Prometheus and Grafana in containers, with the GPU where there is one (API_KEYS=keys.txt: keys; TRACING=1: traces)
 	@docker compose version >/dev/null 2>&1 || { echo "make up needs Docker with Compose v2" >&2; exit 2; }
 	REVISION=$$(git rev-parse HEAD 2>/dev/null) docker compose $(COMPOSE_FILES) up --build --detach --wait
 

@@ -63,6 +63,8 @@ def drawn(panel: Mapping[str, Any], place: Mapping[str, int]) -> dict[str, Any]:
         | FORMATS.get(kind, {})
         for (legend, promql), letter in zip(panel["queries"].items(), "ABCDEF", strict=False)
     ]
+    if panel.get("exemplars"):
+        targets[-1]["exemplar"] = True  # of one query: those of the others are the same
     return {
         "title": panel["title"],
         "description": panel["text"],

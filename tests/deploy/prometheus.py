@@ -80,6 +80,7 @@ async def watching(port: int, folder: Path) -> AsyncIterator[Prometheus]:
         tool("prometheus"),
         f"--config.file={quick_copy(folder, port)}",
         f"--storage.tsdb.path={folder / 'data'}",
+        "--enable-feature=exemplar-storage",
         f"--web.listen-address=127.0.0.1:{own_port}",
         stdout=DEVNULL,
         stderr=DEVNULL,

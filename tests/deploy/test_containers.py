@@ -14,8 +14,10 @@ ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 GPU: dict[str, Any] = yaml.safe_load((ROOT / "docker" / "compose.gpu.yml").read_text())
 KEYS: dict[str, Any] = yaml.safe_load((ROOT / "docker" / "compose.keys.yml").read_text())
+TRACING: dict[str, Any] = yaml.safe_load((ROOT / "docker" / "compose.tracing.yml").read_text())
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
-SERVICES = sorted(COMPOSE["services"])
+SERVED: dict[str, Any] = {**TRACING["services"], **COMPOSE["services"]}
+SERVICES = sorted(SERVED)
 
 
 def has_compose() -> bool:
@@ -26,12 +28,12 @@ def has_compose() -> bool:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_ports_are_open_on_this_machine_only(name: str) -> None:
-    assert [port for port in COMPOSE["services"][name]["ports"] if not port.startswith("127.0.0.1:")] == []
+    assert [port for port in SERVED[name]["ports"] if not port.startswith("127.0.0.1:")] == []
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_container_runs_read_only_without_capabilities(name: str) -> None:
-    service = COMPOSE["services"][name]
+    service = SERVED[name]
     assert (service["read_only"], service["cap_drop"], service["security_opt"]) == (
         True,
         ["ALL"],
@@ -41,7 +43,7 @@ def test_every_container_runs_read_only_without_capabilities(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_container_starts_again_and_cannot_fill_the_machine(name: str) -> None:
-    service = COMPOSE["services"][name]
+    service = SERVED[name]
     assert service["restart"] == "unless-stopped"
     assert service["logging"]["options"].keys() == {"max-size", "max-file"}
     assert {"mem_limit", "pids_limit"} <= service.keys()
@@ -64,11 +66,11 @@ def test_keys_come_from_a_file_that_only_the_service_sees() -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_container_reports_its_health(name: str) -> None:
-    assert "healthcheck" in COMPOSE["services"][name] or "HEALTHCHECK" in DOCKERFILE
+    assert "healthcheck" in SERVED[name] or "HEALTHCHECK" in DOCKERFILE
 
 
 def test_every_base_image_is_named_by_a_version() -> None:
-    images = [service["image"] for service in COMPOSE["services"].values() if "build" not in service]
+    images = [service["image"] for service in SERVED.values() if "build" not in service]
     images += re.findall(r"^FROM (\S+:\S+)", DOCKERFILE, re.MULTILINE)
     assert [image for image in images if not re.search(r":v?\d+\.\d+\.\d+", image)] == []
 
@@ -101,12 +103,14 @@ def test_prometheus_asks_the_service_where_compose_runs_it() -> None:
     assert targets["hrformer"] == [f"service:{port}"]
 
 
-@pytest.mark.parametrize("override", [[], ["docker/compose.gpu.yml"], ["docker/compose.keys.yml"]])
+@pytest.mark.parametrize(
+    "override", [[], ["docker/compose.gpu.yml"], ["docker/compose.keys.yml"], ["docker/compose.tracing.yml"]]
+)
 def test_compose_accepts_the_files(override: list[str]) -> None:
     if not has_compose():
         pytest.skip("docker compose is missing")
     chosen = [argument for file in ["docker-compose.yml", *override] for argument in ("--file", file)]
     command = ["docker", "compose", *chosen, "config", "--quiet"]
-    environment = {**os.environ, "API_KEYS": "keys.txt"}
+    environment = {**os.environ, "API_KEYS": "keys.txt", "TRACING": "1"}
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert (answer.returncode, answer.stderr) == (0, "")

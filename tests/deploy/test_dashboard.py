@@ -5,8 +5,6 @@ import json
 import re
 import runpy
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ import yaml
 from service.metrics import Metrics
 from tests.deploy.prometheus import Prometheus, tool, watching
 from tests.service.pictures import plain
-from tests.service.processes import Server, server
+from tests.service.processes import Server, log_read, server
 
 ROOT = Path(__file__).parents[2]
 GRAFANA = ROOT / "docker" / "grafana"
@@ -86,18 +84,6 @@ async def until_all_have_data(prometheus: Prometheus, running: Server) -> list[s
         await some_of_everything(running)
         missing = [query for query in missing if not await prometheus.has_data(query)]
     return missing
-
-
-@asynccontextmanager
-async def log_read(running: Server) -> AsyncIterator[None]:
-    """Somebody reads the log, or it would fill its pipe."""
-    assert running.process.stderr is not None
-    reading = asyncio.create_task(running.process.stderr.read())
-    try:
-        yield
-    finally:
-        reading.cancel()
-        await asyncio.wait([reading])
 
 
 async def test_every_query_returns_data_of_a_service_that_works(tmp_path: Path) -> None:

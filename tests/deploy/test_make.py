@@ -46,6 +46,11 @@ def test_keys_are_asked_for_when_a_file_of_them_is_named() -> None:
     assert "compose.keys.yml" not in run("make", "--dry-run", "up").stdout
 
 
+def test_make_up_traces_where_their_share_is_given() -> None:
+    assert "compose.tracing.yml" in run("make", "--dry-run", "up", "TRACING=1").stdout
+    assert "compose.tracing.yml" not in run("make", "--dry-run", "up").stdout
+
+
 def test_tools_that_cannot_be_had_are_said_and_are_no_failure(tmp_path: Path) -> None:
     (tmp_path / "sh").symlink_to(shutil.which("sh") or "sh")
     answer = run(".ci/prometheus", str(tmp_path), PATH=str(tmp_path))

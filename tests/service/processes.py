@@ -79,6 +79,18 @@ async def logged(process: Process, message: str) -> dict[str, object]:
     raise AssertionError(f"the process ended and never logged {message!r}")
 
 
+@asynccontextmanager
+async def log_read(running: Server) -> AsyncIterator[None]:
+    """Somebody reads the log, or it would fill its pipe."""
+    assert running.process.stderr is not None
+    reading = asyncio.create_task(running.process.stderr.read())
+    try:
+        yield
+    finally:
+        reading.cancel()
+        await asyncio.wait([reading])
+
+
 async def connected(client: httpx.AsyncClient) -> None:
     async with asyncio.timeout(30):
         while True:

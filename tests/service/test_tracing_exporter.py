@@ -19,7 +19,7 @@ from tests.conftest import REPOSITORY
 from tests.service.collector import Collector
 from tests.service.conftest import Running, in_process
 from tests.service.pictures import plain
-from tests.service.processes import free_port, server
+from tests.service.processes import free_port, log_read, server
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SAMPLED, UNSAMPLED = ({"traceparent": f"00-{TRACE}-00f067aa0ba902b7-0{flag}"} for flag in (1, 0))
@@ -118,15 +118,13 @@ async def test_the_spans_of_the_last_requests_are_sent_before_the_process_ends(c
 
 async def answers_and_ending_s(**environment: str) -> tuple[set[int], float]:
     """Statuses of a hundred requests to a traced service, and how long its end took."""
-    async with server(HRFORMER_TRACING="true", HRFORMER_DRAIN_GRACE_S="0", **environment) as running:
-        assert running.process.stderr is not None
-        reading = asyncio.create_task(running.process.stderr.read())
+    settings = {"HRFORMER_TRACING": "true", "HRFORMER_DRAIN_GRACE_S": "0", **environment}
+    async with server(**settings) as running, log_read(running):
         asked = [running.client.post("/pose", content=plain()) for _ in range(100)]
         statuses = {answer.status_code for answer in await asyncio.gather(*asked)}
         running.process.send_signal(signal.SIGTERM)
         begun = time.monotonic()
         assert await running.ended() == 0
-        await reading
         return statuses, time.monotonic() - begun
 
 
