@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from service.deadline import Deadline, deadline_after
 from service.option_values import integer
 from service.problems import Problem
-from service.settings import MAX_TIMEOUT_MS
 
 if TYPE_CHECKING:
     from service.tracing import RequestSpan
@@ -32,17 +31,24 @@ ROUTES = (
     "/docs",
     "/problems/{slug}",
     "/admin/reload",
+    "/v2",
+    "/v2/health/live",
+    "/v2/health/ready",
+    "/v2/models/{name}",
+    "/v2/models/{name}/ready",
+    "/v2/models/{name}/infer",
 )
 OTHER = "other"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _FIXED = frozenset(route for route in ROUTES if "{" not in route)
-_OPEN = {route.partition("{")[0]: route for route in ROUTES if "{" in route}
+# What stands before and after the open part; the longest end first, since one route may begin as another does.
+_OPEN = sorted(
+    ((*re.split(r"\{\w+\}", route), route) for route in ROUTES if "{" in route), key=lambda one: -len(one[1])
+)
 # What stages of the metrics are called in Server-Timing.
 _SHOWN_AS = {"wait": "queue", "find_wait": "find_queue"}
-
-_timeout_ms = integer(1, MAX_TIMEOUT_MS)
 
 
 @dataclass
@@ -98,15 +104,16 @@ def route_of(path: str) -> str:
     """The path as a label: of a closed set."""
     if path in _FIXED:
         return path
-    return next(
-        (route for prefix, route in _OPEN.items() if path.startswith(prefix) and path != prefix), OTHER
-    )
+    for prefix, suffix, route in _OPEN:
+        if path.startswith(prefix) and path.endswith(suffix) and len(path) > len(prefix) + len(suffix):
+            return route
+    return OTHER
 
 
-def deadline_of(exchange: Exchange, headers: Mapping[str, str], default_ms: int) -> Deadline:
+def deadline_of(exchange: Exchange, headers: Mapping[str, str], default_ms: int, max_ms: int) -> Deadline:
     """From `X-Timeout-Ms`. raises: Problem `bad-option`."""
     given = headers.get("x-timeout-ms")
-    timeout_ms = default_ms if given is None else _timeout_ms("X-Timeout-Ms", given)
+    timeout_ms = default_ms if given is None else integer(1, max_ms)("X-Timeout-Ms", given)
     return deadline_after(timeout_ms, since=exchange.arrived_at, clock=exchange.clock)
 
 

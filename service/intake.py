@@ -27,6 +27,7 @@ class Intake:
     lifecycle: Lifecycle
     admission: Admission
     decoding: Pool
+    parse: Callable[[str, bytes, int], Upload] = parse_body  # content type, body, most bytes of a picture
 
     async def answer(
         self, request: Request, work: Callable[[Upload, Job], Coroutine[Any, Any, Response]]
@@ -44,7 +45,8 @@ class Intake:
             await discard_body(request.receive, self.settings.body_timeout_s)
             exchange.is_body_read = True
             raise
-        deadline = deadline_of(exchange, request.headers, self.settings.timeout_ms)
+        limits_ms = self.settings.timeout_ms, self.settings.max_timeout_ms
+        deadline = deadline_of(exchange, request.headers, *limits_ms)
         urgent = is_urgent(request.headers)
         with self.lifecycle.accepted(), self.admission.request() as hold:
             async with deadline.enforced():
@@ -65,9 +67,9 @@ class Intake:
             )
             exchange.is_body_read = True
             if len(body) <= PARSED_HERE_BYTES:
-                return parse_body(content_type, body, max_image_bytes)
+                return self.parse(content_type, body, max_image_bytes)
             return await self.decoding.run(
-                parse_body, content_type, body, max_image_bytes, kind="body", size=len(body)
+                self.parse, content_type, body, max_image_bytes, kind="body", size=len(body)
             )
 
 

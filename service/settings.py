@@ -88,6 +88,12 @@ class Settings(BaseSettings):
     )
     body_timeout_s: float = Field(20.0, gt=0, le=600, description="seconds in which a body must have arrived")
     timeout_ms: int = Field(30_000, ge=1, le=MAX_TIMEOUT_MS, description="for requests without X-Timeout-Ms")
+    max_timeout_ms: int = Field(
+        MAX_TIMEOUT_MS,
+        ge=1,
+        le=MAX_TIMEOUT_MS,
+        description="largest X-Timeout-Ms; whoever stops the service should wait 34 s longer",
+    )
 
     max_requests: int = Field(
         256, ge=1, le=100_000, description="requests answered at once; more are refused"
@@ -170,6 +176,8 @@ class Settings(BaseSettings):
             raise ValueError("max_waiting_bytes has no room for two pictures of max_body_bytes; raise it")
         if self.max_waiting_items < max(self.max_pose_batch, self.max_segment_batch, self.max_people_batch):
             raise ValueError("max_waiting_items is below the largest batch of a model; raise it")
+        if self.timeout_ms > self.max_timeout_ms:
+            raise ValueError("timeout_ms is over max_timeout_ms, so that nobody could ask for as much")
         if self.max_wait_ms >= self.timeout_ms:
             raise ValueError(
                 "max_wait_ms is not below timeout_ms, so that every request would miss its deadline"

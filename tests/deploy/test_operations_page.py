@@ -19,9 +19,9 @@ TARGETS = re.findall(r"^\.PHONY: (\S+)$", (ROOT / "Makefile").read_text(), re.MU
 
 
 def longest_stop_s() -> float:
-    """From SIGTERM to the end of the process, with deadlines as they are without X-Timeout-Ms."""
+    """From SIGTERM to the end of the process, with the longest deadline that clients may ask for."""
     settings = Settings()
-    work_s = settings.drain_grace_s + settings.timeout_ms / 1000
+    work_s = settings.drain_grace_s + settings.max_timeout_ms / 1000
     return work_s + SLOW_READERS_S + LAST_WORDS_S + LAST_CALL_S
 
 
@@ -61,6 +61,14 @@ def test_compose_waits_as_long_as_a_stop_may_take_and_the_page_says_how_long() -
         PAGE.split()
     )
     assert f"--stop-timeout {waits_s}" in PAGE
+
+
+def test_the_setting_and_the_page_say_how_much_longer_than_the_longest_deadline_a_stop_may_take() -> None:
+    settings = Settings()
+    longer_s = math.ceil(longest_stop_s() - settings.max_timeout_ms / 1000)
+    assert f"{longer_s} s longer" in str(Settings.model_fields["max_timeout_ms"].description)
+    assert f"to {longer_s} s more" in PAGE
+    assert f"up to {longer_s + settings.timeout_ms // 1000} s where no client asks for more" in PAGE
 
 
 def test_the_rules_become_resources_of_the_operator(tmp_path: Path) -> None:

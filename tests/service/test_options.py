@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.service.conftest import Running
+from tests.service.conftest import Running, in_process
 from tests.service.pictures import halves, plain
 
 PICTURE = plain()
@@ -129,6 +129,15 @@ async def test_a_json_value_of_another_type_is_refused(service: Running, name: s
 )
 async def test_a_header_out_of_range_is_refused(service: Running, name: str, value: str) -> None:
     assert await problem(service, "/pose", headers={name: value}) == (422, "bad-option", name)
+
+
+async def test_nobody_may_ask_for_more_time_than_the_setting_allows() -> None:
+    async with in_process(timeout_ms=500, max_timeout_ms=1000) as running:
+        asked = {"1000": 200, "1001": 422}
+        for timeout_ms, status in asked.items():
+            headers = {"X-Timeout-Ms": timeout_ms}
+            answer = await running.client.post("/pose", content=plain(), headers=headers)
+            assert answer.status_code == status
 
 
 @pytest.mark.parametrize(("timeout_ms", "priority"), [("1000", "high"), ("600000", "normal")])

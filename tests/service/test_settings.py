@@ -58,6 +58,7 @@ BAD = {
         "",
         "max_waiting_items",
     ),
+    "a deadline that nobody may ask for": ({"HRFORMER_MAX_TIMEOUT_MS": "1000"}, "", "max_timeout_ms"),
     "a certificate without its key": ({"HRFORMER_TLS_CERTIFICATE": "/c"}, "", "tls_key"),
     "a rate without keys": ({"HRFORMER_KEY_RATE": "1"}, "", "api_keys_file"),
     "a wait longer than the deadline": (
