@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from hrformer.checkpoints.manifest import PixelFormat
+from hrformer.engine.allocator import keep_freed_memory
 from hrformer.engine.side_by_side import run_in_parts
 from hrformer.modeling.network import Network
 
@@ -77,6 +78,8 @@ class Runner:
         self, network: Network, pixels: PixelFormat, *, device: str = "auto", precision: str = "auto"
     ) -> None:
         self.device = choose_device(device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.dtype = choose_precision(precision, self.device)
         self.network = channels_last(network.eval().to(self.device))
         self.reverse_channels = pixels.order == "bgr"
