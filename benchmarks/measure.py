@@ -51,7 +51,7 @@ async def _measure(
 ) -> tuple[Any, list[Figures]]:
     bodies = [server.request(task, picture) for picture in pictures]
     path, _, headers = bodies[0]
-    answer = await _first_answer(server, address, encode_request(address, path, bodies[0][1], headers))
+    answer = await first_answer(server, address, encode_request(address, path, bodies[0][1], headers))
     mix = Mix([body for _, body, _ in bodies], [path], headers, invalid=0.0, leave=0.0)
     figures = []
     for load in loads:
@@ -63,8 +63,11 @@ async def _measure(
     return result_of(task, answer), figures
 
 
-async def _first_answer(server: Server, address: Address, request: bytes) -> bytes:
-    """A server may listen before its model is there; it is ready when it answers with a result."""
+async def first_answer(server: Server, address: Address, request: bytes) -> bytes:
+    """A server may listen before its model is there; it is ready when it answers with a result.
+
+    raises: NotReady.
+    """
     pool, last = Pool(address), "no answer"
     try:
         async with asyncio.timeout(FIRST_ANSWER_S):

@@ -31,7 +31,7 @@ def photographs(folder: Path, sizes: Sequence[Size], chance: random.Random) -> l
     chosen = chance.sample(files, min(MAX_PHOTOS, len(files)))
     if not sizes:
         return [file.read_bytes() for file in chosen]
-    return [_resized(file, size) for file in chosen for size in sizes]
+    return [resized(file, size) for file in chosen for size in sizes]
 
 
 def made_pictures(sizes: Sequence[Size], chance: random.Random) -> list[bytes]:
@@ -51,7 +51,8 @@ def _scene(width: int, height: int, chance: random.Random) -> np.ndarray[tuple[i
     return np.clip(128 + light + grain, 0, 255).astype(np.uint8)
 
 
-def _resized(file: Path, size: Size) -> bytes:
+def resized(file: Path, size: Size) -> bytes:
+    """A photograph cut and scaled to this size, as JPEG. raises: NoPhotos."""
     try:
         with Image.open(file) as image:
             return _jpeg(ImageOps.fit(ImageOps.exif_transpose(image).convert("RGB"), size))
