@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 
 from service.server import LAST_CALL_S, LAST_WORDS_S, SLOW_READERS_S
@@ -69,6 +70,13 @@ def test_the_setting_and_the_page_say_how_much_longer_than_the_longest_deadline_
     assert f"{longer_s} s longer" in str(Settings.model_fields["max_timeout_ms"].description)
     assert f"to {longer_s} s more" in PAGE
     assert f"up to {longer_s + settings.timeout_ms // 1000} s where no client asks for more" in PAGE
+
+
+def test_the_last_spans_have_time_too() -> None:
+    tracing = pytest.importorskip("service.tracing", reason="spans need: pip install 'hrformer[tracing]'")
+    waits_s = int(COMPOSE["services"]["service"]["stop_grace_period"].removesuffix("s"))
+    assert longest_stop_s() + tracing.LAST_SPANS_S <= waits_s
+    assert f"waits up to {tracing.LAST_SPANS_S:g} s for it" in PAGE
 
 
 def test_the_rules_become_resources_of_the_operator(tmp_path: Path) -> None:
