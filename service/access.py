@@ -10,7 +10,20 @@ from service.problems import Problem
 from service.rates import Rates
 from service.settings import SettingsError
 
-PROTECTED = frozenset({"/pose", "/segment", "/people", "/models", "/models/{name}", "/admin/reload"})
+PROTECTED = frozenset(
+    {
+        "/pose",
+        "/segment",
+        "/people",
+        "/models",
+        "/models/{name}",
+        "/admin/reload",
+        "/v2",
+        "/v2/models/{name}",
+        "/v2/models/{name}/ready",
+        "/v2/models/{name}/infer",
+    }
+)
 _HASHED = "sha256:"
 
 logger = logging.getLogger(__name__)

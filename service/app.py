@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from fastapi import FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
@@ -17,6 +18,8 @@ from service.intake import Intake
 from service.lifecycle import DeviceFailed
 from service.loading import Load, loader_of, reloader_of, start
 from service.models import Model
+from service.oip.routes import oip_routes
+from service.oip.tensors import parse_request
 from service.parts import Parts, make_parts
 from service.rates import Rates
 from service.routes.admin import admin_routes
@@ -102,6 +105,9 @@ def _add_routes(app: FastAPI, parts: Parts, limits: Limits) -> dict[str, Endpoin
     app.include_router(probe_routes(parts.lifecycle))
     app.include_router(metrics_routes(app.state.metrics_page))
     app.include_router(document_routes())
+    app.include_router(
+        oip_routes(replace(intake, parse=parse_request), inference, parts.models, parts.lifecycle)
+    )
     if parts.settings.admin_routes:
         app.include_router(admin_routes(app.state.reloader, parts.lifecycle))
     routes = [route for router in pictures for route in router.routes]

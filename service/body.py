@@ -86,11 +86,16 @@ def parse_body(content_type: str, body: bytes, max_image_bytes: int) -> Upload:
         upload = _from_json(body)
     else:
         upload = Upload(body, [])
-    if not upload.image:
-        raise Problem("empty-body", "there is no picture: expected the bytes of an image file")
-    if len(upload.image) > max_image_bytes:
-        raise _too_large(max_image_bytes)
+    check_image(upload.image, max_image_bytes)
     return upload
+
+
+def check_image(image: bytes, max_image_bytes: int) -> None:
+    """raises: Problem `empty-body` or `body-too-large`."""
+    if not image:
+        raise Problem("empty-body", "there is no picture: expected the bytes of an image file")
+    if len(image) > max_image_bytes:
+        raise _too_large(max_image_bytes)
 
 
 async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
@@ -128,10 +133,11 @@ def _from_json(body: bytes) -> Upload:
     if len(images) != 1 or not isinstance(images[0], str):
         raise Problem("bad-json", "expected one string `image` with the picture in base64", field="image")
     fields = [(name, value) for name, value in pairs if name != "image" and value is not None]
-    return Upload(_from_base64(images[0]), fields)
+    return Upload(decode_base64(images[0]), fields)
 
 
-def _from_base64(text: str) -> bytes:
+def decode_base64(text: str) -> bytes:
+    """A picture from JSON, with or without a data: prefix. raises: Problem `bad-base64`."""
     if text.startswith("data:"):
         head, _, text = text.partition(",")
         if not head.endswith(";base64"):

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-QUIET = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds: logged as debug, not traced
+# Asked every few seconds: logged as debug, not traced.
+QUIET = frozenset({"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 REFUSALS = (429, 503)
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -81,7 +82,7 @@ class Edge:
             if answer.status:
                 raise  # too late for another answer: the server closes the connection
             self._count(problem_of(error), exchange)
-            await problem_response(error, exchange.request_id)(scope, receive, answer)
+            await problem_response(error, exchange.request_id, exchange.route)(scope, receive, answer)
 
     def _count(self, problem: Problem, exchange: Exchange) -> None:
         if exchange.span is not None:

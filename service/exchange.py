@@ -43,7 +43,7 @@ OTHER = "other"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _FIXED = frozenset(route for route in ROUTES if "{" not in route)
-# What stands before and after the open part; the longest end first, since one route may begin as another does.
+# What stands before and after the open part; the longest end first, since one may begin as another does.
 _OPEN = sorted(
     ((*re.split(r"\{\w+\}", route), route) for route in ROUTES if "{" in route), key=lambda one: -len(one[1])
 )

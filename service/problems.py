@@ -82,8 +82,11 @@ def problem_of(error: Exception) -> Problem:
     return Problem("internal", "a defect of the service; it is logged with the request id, please report it")
 
 
-def problem_response(error: Exception, request_id: str) -> Response:
-    """The answer to a request that failed. A defect is logged with its trace, which stays here."""
+def problem_response(error: Exception, request_id: str, route: str = "") -> Response:
+    """The answer to a request that failed. A defect is logged with its trace, which stays here.
+
+    Clients of the Open Inference Protocol look for `error`.
+    """
     problem = problem_of(error)
     if problem.slug == "internal":
         logger.error("defect", exc_info=error, extra={"request_id": request_id})
@@ -94,6 +97,8 @@ def problem_response(error: Exception, request_id: str) -> Response:
         "detail": problem.detail,
         "request_id": request_id,
     }
+    if route.startswith("/v2"):
+        body["error"] = problem.detail
     if problem.field is not None:
         body["field"] = problem.field
     if problem.index is not None:

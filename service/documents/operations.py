@@ -22,15 +22,18 @@ _PROBLEM = {
         "index": {"type": "integer", "description": "the box meant"},
     },
 }
-_HEADERS = (
-    (
-        "X-Timeout-Ms",
-        {"type": "integer", "minimum": 1, "maximum": 600_000},
-        "an answer after that is of no use",
-    ),
-    ("X-Priority", {"type": "string", "enum": ["high", "normal"]}, "high goes first"),
-)
-_STATUSES = sorted({kind.status for kind in KINDS.values()} - {405, 409})
+HEADERS: list[dict[str, Any]] = [
+    {"name": name, "in": "header", "description": meaning, "schema": schema}
+    for name, schema, meaning in (
+        (
+            "X-Timeout-Ms",
+            {"type": "integer", "minimum": 1, "maximum": 600_000},
+            "an answer after that is of no use",
+        ),
+        ("X-Priority", {"type": "string", "enum": ["high", "normal"]}, "high goes first"),
+    )
+]
+STATUSES = sorted({kind.status for kind in KINDS.values()} - {405, 409})
 
 
 def operation(
@@ -40,10 +43,10 @@ def operation(
     return {
         "tags": ["pictures"],
         "openapi_extra": {
-            "parameters": [_parameter(option, formats) for option in options.values()] + _headers(),
+            "parameters": [_parameter(option, formats) for option in options.values()] + HEADERS,
             "requestBody": {"required": True, "content": _bodies(options, formats)},
         },
-        "responses": {200: _success(formats, answer)} | problems(*_STATUSES),
+        "responses": {200: _success(formats, answer)} | problems(*STATUSES),
     }
 
 
@@ -75,13 +78,6 @@ def _schema(option: Option, formats: Mapping[str, Format[Any]]) -> dict[str, Any
 def _parameter(option: Option, formats: Mapping[str, Format[Any]]) -> dict[str, Any]:
     schema = _schema(option, formats)
     return {"name": option.name, "in": "query", "description": option.meaning, "schema": schema}
-
-
-def _headers() -> list[dict[str, Any]]:
-    return [
-        {"name": name, "in": "header", "description": meaning, "schema": schema}
-        for name, schema, meaning in _HEADERS
-    ]
 
 
 def _bodies(options: Mapping[str, Option], formats: Mapping[str, Format[Any]]) -> dict[str, Any]:

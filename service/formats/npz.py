@@ -12,19 +12,12 @@ from service.answers import PeopleResult, PoseResult, SegmentResult
 
 def pose_npz(result: PoseResult) -> bytes:
     """Float32 `boxes (n, 4)`, `box_scores (n,)`, `scores (n,)`, `keypoints (n, 17, 3)`; `joints (17,)`."""
-    people = result.people
-    return _npz(
-        boxes=_boxes(people),
-        box_scores=np.array([person.box_score for person in people], np.float32),
-        scores=_scores(people),
-        keypoints=np.array([person.keypoints for person in people], np.float32).reshape(-1, len(JOINTS), 3),
-        joints=np.array(JOINTS),
-    )
+    return _npz(**pose_arrays(result.people), joints=np.array(JOINTS))
 
 
 def people_npz(result: PeopleResult) -> bytes:
     """`boxes (n, 4)` and `scores (n,)` as float32."""
-    return _npz(boxes=_boxes(result.people), scores=_scores(result.people))
+    return _npz(**people_arrays(result.people))
 
 
 def segment_npz(result: SegmentResult) -> bytes:
@@ -34,6 +27,23 @@ def segment_npz(result: SegmentResult) -> bytes:
         classes=np.array([name for name, _ in result.served.palette]),
         colours=np.array([colour for _, colour in result.served.palette], np.uint8),
     )
+
+
+def pose_arrays(people: Sequence[Person]) -> dict[str, np.ndarray]:
+    """By name, as `pose_npz` says."""
+    return {
+        "boxes": _boxes(people),
+        "box_scores": np.array([person.box_score for person in people], np.float32),
+        "scores": _scores(people),
+        "keypoints": np.array([person.keypoints for person in people], np.float32).reshape(
+            -1, len(JOINTS), 3
+        ),
+    }
+
+
+def people_arrays(people: Sequence[Detection]) -> dict[str, np.ndarray]:
+    """By name, as `people_npz` says."""
+    return {"boxes": _boxes(people), "scores": _scores(people)}
 
 
 def _boxes(people: Sequence[Person | Detection]) -> np.ndarray:

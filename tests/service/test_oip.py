@@ -1,0 +1,175 @@
+"""`/v2`: the Open Inference Protocol, as KServe's clients ask."""
+
+import base64
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import hrformer
+from service.exchange import ROUTES, route_of
+from tests.service.conftest import Running, echo_models, in_process
+from tests.service.echo_models import EchoPeople
+from tests.service.pictures import plain
+
+INFER = "/v2/models/echo-pose/infer"
+TEXT = base64.b64encode(plain((100, 150, 200), width=20, height=16)).decode()
+
+
+def inputs(**changes: Any) -> list[dict[str, Any]]:
+    return [{"name": "image", "datatype": "BYTES", "shape": [1], "data": [TEXT]} | changes]
+
+
+def tensor(answer: dict[str, Any], name: str) -> npt.NDArray[Any]:
+    """An output as a client reads it."""
+    (output,) = [one for one in answer["outputs"] if one["name"] == name]
+    dtype = {"FP32": np.float32, "UINT8": np.uint8}[output["datatype"]]
+    return np.array(output["data"], dtype).reshape(output["shape"])
+
+
+@pytest.fixture(scope="module")
+async def oip() -> AsyncIterator[Running]:
+    async with in_process(echo_models() | {"echo-people": EchoPeople()}) as running:
+        yield running
+
+
+async def test_the_server_tells_its_name_and_health(oip: Running) -> None:
+    asked = {path: await oip.client.get(path) for path in ("/v2", "/v2/health/live", "/v2/health/ready")}
+    assert [answer.json() for answer in asked.values()] == [
+        {"name": "hrformer", "version": hrformer.__version__, "extensions": []},
+        {"live": True},
+        {"ready": True},
+    ]
+
+
+async def test_a_model_that_is_not_ready_says_so_by_its_status() -> None:
+    async with in_process() as running:
+        running.parts.lifecycle.fail("the device failed")
+        paths = ("/v2/health/live", "/v2/health/ready", "/v2/models/echo-pose/ready")
+        answers = [await running.client.get(path) for path in paths]
+    assert [answer.status_code for answer in answers] == [503, 503, 503]
+    assert answers[2].json() == {"name": "echo-pose", "ready": False}
+
+
+async def test_a_model_is_described_by_its_tensors(oip: Running) -> None:
+    described = (await oip.client.get("/v2/models/echo-pose")).json()
+    assert (described["name"], described["versions"]) == ("echo-pose", ["0123456789ab"])
+    assert described["inputs"] == [{"name": "image", "datatype": "BYTES", "shape": [1]}]
+    assert described["outputs"][-1] == {"name": "keypoints", "datatype": "FP32", "shape": [-1, 17, 3]}
+
+
+@pytest.mark.parametrize("model", ["echo-pose", "echo-people", "echo-parsing"])
+async def test_the_outputs_have_the_names_types_and_shapes_that_were_told(oip: Running, model: str) -> None:
+    told = (await oip.client.get(f"/v2/models/{model}")).json()["outputs"]
+    answer = (await oip.client.post(f"/v2/models/{model}/infer", json={"inputs": inputs()})).json()
+    assert [(one["name"], one["datatype"]) for one in answer["outputs"]] == [
+        (one["name"], one["datatype"]) for one in told
+    ]
+    for output, described in zip(answer["outputs"], told, strict=True):
+        sides = zip(output["shape"], described["shape"], strict=True)
+        assert all(side == expected or expected == -1 for side, expected in sides)
+        assert len(output["data"]) == np.prod(output["shape"])
+
+
+async def test_keypoints_are_those_of_pose(oip: Running) -> None:
+    request = {"inputs": inputs(), "parameters": {"boxes": [[2, 3, 10, 12]], "flip_test": True}}
+    answer = (await oip.client.post(INFER, json=request)).json()
+    plainly = {"image": TEXT} | request["parameters"]  # type: ignore[operator]
+    [person] = (await oip.client.post("/pose", json=plainly)).json()["people"]
+    keypoints = [[point["x"], point["y"], point["score"]] for point in person["keypoints"]]
+    assert tensor(answer, "keypoints")[0] == pytest.approx(np.array(keypoints), abs=0.006)
+    assert tensor(answer, "boxes").tolist() == [person["box"]]
+
+
+async def test_everyone_is_found_without_boxes(oip: Running) -> None:
+    answer = (await oip.client.post(INFER, json={"inputs": inputs()})).json()
+    found = (await oip.client.post("/pose", content=plain(width=20, height=16))).json()["people"]
+    assert tensor(answer, "keypoints").shape == (len(found), 17, 3)
+
+
+async def test_the_mask_has_the_size_of_the_picture(oip: Running) -> None:
+    answer = (await oip.client.post("/v2/models/echo-parsing/infer", json={"inputs": inputs()})).json()
+    mask = tensor(answer, "mask")
+    assert (mask.shape, mask.dtype, set(mask.ravel().tolist())) == ((16, 20), np.uint8, {100 // 26})
+
+
+async def test_the_id_comes_back_and_only_the_outputs_that_are_named(oip: Running) -> None:
+    request = {"id": 'a "7"', "inputs": inputs(data=[[TEXT]]), "outputs": [{"name": "scores"}]}
+    answer = (await oip.client.post(INFER, json=request)).json()
+    assert (answer["id"], [output["name"] for output in answer["outputs"]]) == ('a "7"', ["scores"])
+    assert answer["model_name"] == "echo-pose"
+
+
+@pytest.mark.parametrize(
+    ("request_", "slug"),
+    [
+        ({}, "bad-json"),
+        ({"inputs": []}, "bad-json"),
+        ({"inputs": inputs() * 2}, "bad-json"),
+        ({"inputs": inputs(name="picture")}, "bad-json"),
+        ({"inputs": inputs(datatype="UINT8")}, "bad-json"),
+        ({"inputs": inputs(shape=[2])}, "bad-json"),
+        ({"inputs": inputs(shape=[])}, "bad-json"),
+        ({"inputs": inputs(data=[])}, "bad-json"),
+        ({"inputs": inputs(data=[TEXT, TEXT])}, "bad-json"),
+        ({"inputs": inputs(data=[1])}, "bad-json"),
+        ({"inputs": inputs(data=["?"])}, "bad-base64"),
+        ({"inputs": inputs(data=[""])}, "empty-body"),
+        ({"inputs": inputs(data=["AAAA"])}, "not-an-image"),
+        ({"inputs": inputs(), "id": 7}, "bad-json"),
+        ({"inputs": inputs(), "parameters": []}, "bad-json"),
+        ({"inputs": inputs(), "parameters": {"box_treshold": 1}}, "unknown-option"),
+        ({"inputs": inputs(), "parameters": {"format": "png"}}, "unknown-option"),
+        ({"inputs": inputs(), "parameters": {"flip_test": "maybe"}}, "bad-option"),
+        ({"inputs": inputs(), "outputs": {}}, "bad-json"),
+        ({"inputs": inputs(), "outputs": [{}]}, "bad-json"),
+        ({"inputs": inputs(), "outputs": ["scores"]}, "bad-json"),
+        ({"inputs": inputs(), "outputs": [{"name": "mask"}]}, "bad-json"),
+        ({"inputs": inputs(), "outputs": [{"name": "scores"}] * 2}, "bad-json"),
+        (
+            {"inputs": inputs(), "outputs": [{"name": "scores", "parameters": {"binary_data": True}}]},
+            "bad-json",
+        ),
+    ],
+)
+async def test_what_cannot_be_read_is_a_problem_with_the_error_of_the_protocol(
+    oip: Running, request_: dict[str, Any], slug: str
+) -> None:
+    answer = await oip.client.post(INFER, json=request_)
+    problem = answer.json()
+    assert (problem["type"], problem["error"]) == (f"/problems/{slug}", problem["detail"])
+    assert 400 <= answer.status_code < 500
+
+
+async def test_a_tensor_in_binary_is_refused_in_words(oip: Running) -> None:
+    body = b'{"inputs":[{"name":"image","datatype":"BYTES","shape":[1]}]}\x00\x01'
+    answer = await oip.client.post(INFER, content=body, headers={"Inference-Header-Content-Length": "60"})
+    assert (answer.status_code, "binary" in answer.json()["error"]) == (400, True)
+
+
+async def test_an_unknown_model_is_404_everywhere(oip: Running) -> None:
+    answers = [await oip.client.get(f"/v2/models/none{end}") for end in ("", "/ready")]
+    answers.append(await oip.client.post("/v2/models/none/infer", json={"inputs": inputs()}))
+    assert {answer.json()["type"] for answer in answers} == {"/problems/unknown-model"}
+
+
+async def test_the_routes_that_tell_of_models_need_a_key(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("key")
+    async with in_process(api_keys_file=tmp_path / "keys") as running:
+        for path in ("/v2", "/v2/models/echo-pose", "/v2/models/echo-pose/ready"):
+            assert (await running.client.get(path)).status_code == 401
+        assert (await running.client.post(INFER, json={"inputs": inputs()})).status_code == 401
+        assert (await running.client.get("/v2/health/ready")).status_code == 200
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_route_is_known_by_its_path(route: str) -> None:
+    assert route_of(route.replace("{name}", "one").replace("{slug}", "one")) == route
+
+
+@pytest.mark.parametrize("path", ["/v2/", "/v2/models/", "/v2/health", "/v2/models//ready", "/v3"])
+def test_other_paths_are_other_or_a_model_of_a_strange_name(path: str) -> None:
+    assert route_of(path) in ("other", "/v2/models/{name}")
