@@ -5,6 +5,7 @@ go, which requests have them and how many may wait is told by OpenTelemetry's ow
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
@@ -49,6 +50,9 @@ from service.threads import Threads
 LAST_SPANS_S = 3.0  # the collector may take so long for what is left at the end
 LONGEST = 512  # characters of a text that comes from outside
 METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
+
+# They warn of each word in a client's `tracestate` that they do not understand.
+TALKATIVE = ("opentelemetry.trace.span", "opentelemetry.trace.propagation.tracecontext")
 
 Run = Callable[[Key, Sequence[Tensor], Tensor | None], Awaitable[Sequence[Tensor]]]
 
@@ -95,6 +99,8 @@ class Tracing:
     """Makes spans. A thread of its own sends them; what finds its queue full is dropped."""
 
     def __init__(self) -> None:
+        for name in TALKATIVE:
+            logging.getLogger(name).setLevel(logging.ERROR)
         self._exporter = OTLPSpanExporter()
         self._processor = BatchSpanProcessor(self._exporter)
         ours = {service.SERVICE_NAME: "hrformer", service.SERVICE_VERSION: __version__}

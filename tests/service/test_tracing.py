@@ -183,6 +183,15 @@ async def test_a_strange_request_has_a_span_of_bounded_size(
     assert max(len(str(value)) for value in attributes_of(span.attributes).values()) == 512
 
 
+async def test_a_trace_state_that_is_none_is_dropped_without_a_word(
+    collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    await traced(post(traceparent=SAMPLED["traceparent"], tracestate="what?,vendor=one"))
+    await traced(post(traceparent=SAMPLED["traceparent"], tracestate="x=" + "y" * 9000))
+    assert [span.trace_id.hex() for span in collector.named("POST /pose")] == [TRACE, TRACE]
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
+
+
 async def test_an_unknown_method_is_none_of_its_own(collector: Collector) -> None:
     await traced(httpx.Request("BREW", "http://service/pose"))
     [span] = collector.named("HTTP /pose")

@@ -96,7 +96,7 @@ async def test_histograms_name_the_trace_of_a_request(collector: Collector) -> N
         ("hrformer_stage_duration_seconds", stage)
         for stage in ("receive", "decode", "wait", "model", "encode")
     }
-    assert found.keys() == stages | {("hrformer_request_duration_seconds", "/pose")}
+    assert found.keys() >= stages | {("hrformer_request_duration_seconds", "/pose")}
     assert set(found.values()) == {TRACE}
     assert TRACE not in plain_page.text
 
