@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from hrformer.cli.arguments import add_fields, from_flags
 from hrformer.cli.hardware import Hardware
-from hrformer.cli.picture_files import find_pictures, output_files
+from hrformer.cli.picture_files import check_written, find_pictures, output_files, some_of
 from hrformer.engine.search import Search
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ Keypoints need a box for each person. The manifest's default model for people fi
 --finder; where there is none, each picture is taken as one person.
 
 The drawn pictures go to OUTPUT, else as NAME-pose.jpg, NAME-people.jpg or NAME-mask.jpg to the current
-folder. With --json the answers are printed, one object a line, and nothing is drawn unless OUTPUT is given.
+folder; with --sheet they go into one picture instead, in rows of five, to be looked at.
+With --json the answers are printed, one object a line, and nothing is drawn unless it is asked for.
 A model for classification tells the five likeliest classes of the whole picture; nothing is drawn.
 
 Exit codes: 0; 1 a picture could not be used, the others were; 2 wrong use; 130 interrupted."""
@@ -42,7 +43,9 @@ TASKS = {  # that a flag is for, where it is not for all
     "box_threshold": ("pose", "people"),
     "max_people": ("pose", "people"),
     "output": tuple(KINDS),
+    "sheet": tuple(KINDS),
 }
+COLUMNS, CELL_PX, MOST_CELLS = 5, 400, 200  # of a sheet
 JPEG_QUALITY = 92
 
 Boxes: TypeAlias = list[list[float]] | Literal["whole"]
@@ -53,7 +56,14 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         "hrformer predict", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    p.add_argument("images", metavar="IMAGE", nargs="+", type=Path, help="picture, or folder of pictures")
+    p.add_argument(
+        "images",
+        metavar="IMAGE",
+        nargs="+",
+        type=Path,
+        help="picture, folder of pictures, or SPLIT.json of a set in COCO's format",
+    )
+    p.add_argument("--sample", type=int, metavar="N", help="only N of them, drawn at random, always the same")
     p.add_argument("--model", metavar="NAME|FILE", help="default: the task's default model")
     p.add_argument("--task", choices=ANSWERED, help="default: that of the model, else pose")
     p.add_argument(
@@ -68,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add_fields(p, Search)
     p.add_argument("--output", type=Path, metavar="FILE|DIR", help="where the drawn pictures go")
+    p.add_argument("--sheet", type=Path, metavar="FILE", help="one picture of all drawn ones, made smaller")
     p.add_argument("--json", action="store_true", help="print the answers as JSON")
     p.add_argument("--flip-test", action="store_true", help="average with the mirrored picture; pose only")
     p.add_argument(
@@ -88,26 +99,30 @@ def main(argv: list[str]) -> int:
     from hrformer.engine.predictor import AUTO, choose_finder, predictor_of
     from hrformer.images.errors import ImageError
 
-    pictures = find_pictures(arguments.images)
+    pictures = some_of(find_pictures(arguments.images), arguments.sample)
     entry = _entry(arguments)
     _check(arguments, entry, len(pictures))
     finder = choose_finder(entry, arguments.finder or AUTO)
     outputs: Sequence[Path | None] = [None] * len(pictures)
-    if entry.task in KINDS and (arguments.output is not None or not arguments.json):
+    draws_each = not arguments.json and arguments.sheet is None
+    if entry.task in KINDS and (arguments.output is not None or draws_each):
         outputs = output_files(pictures, arguments.output, KINDS[entry.task])
     ask = _question(arguments, entry, finds_people=finder is not None)
     hardware = from_flags(Hardware, arguments)
     set_threads(hardware.threads)
     predictor = predictor_of(entry, finder, device=hardware.device, precision=hardware.precision)
-    failures = 0
+    failures, drawn = 0, list["Pixels"]()
+    cells = None if arguments.sheet is None else drawn
     for picture, output in zip(pictures, outputs, strict=True):
         try:
-            line = _predict(predictor, ask, picture, output, as_json=arguments.json)
+            line = _predict(predictor, ask, picture, output, cells, as_json=arguments.json)
         except (ImageError, OSError) as error:
             failures += 1
             print(f"hrformer predict: {_sentence(picture, error)}", file=sys.stderr)
         else:
             print(line, flush=True)
+    if drawn:
+        _write_sheet(drawn, arguments.sheet)
     return 1 if failures else 0
 
 
@@ -126,6 +141,10 @@ def _check(arguments: argparse.Namespace, entry: "Entry", pictures: int) -> None
         if getattr(arguments, name, None) not in (None, False) and entry.task not in tasks:
             flag = "--" + name.replace("_", "-")
             raise ValueError(f"{flag} is for {' and '.join(tasks)}; model {entry.name!r} is for {entry.task}")
+    if arguments.sheet is not None:
+        check_written(arguments.sheet)
+        if pictures > MOST_CELLS:
+            raise ValueError(f"--sheet holds {MOST_CELLS} pictures, not {pictures}; choose some by --sample")
     if isinstance(arguments.boxes, list) and pictures > 1:
         raise ValueError(f"--boxes are those of one picture; there are {pictures}")
 
@@ -155,20 +174,23 @@ def _predict(
     ask: "Callable[[Predictor, bytes], Answer]",
     picture: Path,
     output: Path | None,
+    cells: "list[Pixels] | None",
     *,
     as_json: bool,
 ) -> str:
-    """The line to print; draws on the way."""
+    """The line to print; draws on the way, to the output and into the cells of a sheet."""
     from hrformer.images.decode import decode, read_header
 
     data = picture.read_bytes()
     header = read_header(data, predictor.limits)
     entry = predictor.engine.entry
     answer = ask(predictor, data)
-    if output is not None:
+    if output is not None or cells is not None:
         drawn = answer.draw(decode(data, predictor.limits).pixels)
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_bytes(_encoded(drawn, output.suffix))
+        if output is not None:
+            _write(drawn, output)
+        if cells is not None:
+            cells.append(drawn)
     if not as_json:
         return f"{picture}: {answer.words}" + ("" if output is None else f" → {output}")
     return json.dumps(
@@ -180,6 +202,17 @@ def _predict(
             **answer.values,
         }
     )
+
+
+def _write_sheet(drawn: "Sequence[Pixels]", file: Path) -> None:
+    from hrformer.training.contact_sheet import contact_sheet
+
+    _write(contact_sheet(drawn, columns=COLUMNS, cell_px=CELL_PX), file)
+
+
+def _write(pixels: "Pixels", file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(_encoded(pixels, file.suffix))
 
 
 def _encoded(pixels: "Pixels", suffix: str) -> bytes:
