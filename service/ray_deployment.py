@@ -56,8 +56,9 @@ class Service:
 
     def __init__(self, settings: Settings, models: Mapping[str, Model] | None) -> None:
         set_up_logging(settings.log_level)
-        self._all = serve.get_deployment_handle(NAME, app_name=NAME)
-        self._replica_id = str(serve.get_replica_context().replica_id.unique_id)
+        here = serve.get_replica_context()
+        self._all = serve.get_deployment_handle(here.deployment, app_name=here.app_name)
+        self._replica_id = str(here.replica_id.unique_id)
         self._app = create_app(settings, models, metrics_page=self._page)
         self._parts: Parts = self._app.state.parts
 
@@ -113,7 +114,7 @@ def application(settings: Settings, cluster: Cluster, models: Mapping[str, Model
         max_ongoing_requests=2 * settings.max_requests,
         ray_actor_options={"num_cpus": cluster.cpus, "num_gpus": _gpus(settings, cluster)},
         graceful_shutdown_wait_loop_s=DRAINED_EVERY_S,
-        graceful_shutdown_timeout_s=settings.timeout_ms / 1000 + ANSWER_S,
+        graceful_shutdown_timeout_s=settings.max_timeout_ms / 1000 + ANSWER_S,
         health_check_period_s=HEALTH_EVERY_S,
         health_check_timeout_s=HEALTH_WITHIN_S,
     )
@@ -147,9 +148,15 @@ def run(settings: Settings, cluster: Cluster, models: Mapping[str, Model] | None
     app = application(settings, cluster, models)
     if not ray.is_initialized():
         ray.init(os.environ.get("RAY_ADDRESS", "local"), log_to_driver=False)
-    serve.start(http_options=HTTPOptions(host=settings.host, port=settings.port))
+    serve.start(http_options=_http(settings))
     serve.run(app, name=NAME, route_prefix="/")
     logger.info("ready", extra={"replicas": cluster.min_replicas})
+
+
+def _http(settings: Settings) -> HTTPOptions:
+    files = {"ssl_certfile": settings.tls_certificate, "ssl_keyfile": settings.tls_key}
+    tls = {name: str(file) for name, file in files.items() if file is not None}
+    return HTTPOptions(host=settings.host, port=settings.port, **tls)
 
 
 def stop() -> None:
