@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from hrformer import __version__
 from hrformer.images.decode import Limits
 from service.access import ApiKeys
+from service.card import watch_card
 from service.edge import Edge, Endpoint
 from service.inference import Inference
 from service.intake import Intake
@@ -31,6 +32,7 @@ from service.routes.pose import pose_routes
 from service.routes.probes import probe_routes
 from service.routes.segment import segment_routes
 from service.settings import Settings
+from service.sizing import memory_limit_bytes
 from service.stage import Stages
 from service.watchdog import watch
 
@@ -58,6 +60,8 @@ def create_app(
     settings = settings or Settings()
     keys = _keys_of(settings)
     parts = make_parts(settings)
+    parts.metrics.memory_limit.set_function(memory_limit_bytes)
+    watch_card(parts.metrics, settings.device)
     load = loader_of(parts, models)
     limits = Limits(settings.max_body_bytes, settings.max_image_pixels, formats=settings.formats)
 

@@ -15,7 +15,7 @@ from service.access import PROTECTED, ApiKeys
 from service.disconnect import ClientGone
 from service.exchange import Exchange, begin
 from service.lifecycle import Lifecycle
-from service.metrics import CLIENT_GONE, NO_MODEL, Metrics
+from service.metrics import CLIENT_GONE, NO_MODEL, REFUSALS, Metrics
 from service.problems import Problem, problem_of, problem_response
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 # Asked every few seconds: logged as debug, not traced.
 QUIET = frozenset({"/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
-REFUSALS = (429, 503)
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -62,7 +61,7 @@ class Edge:
         answer = Answer(send, exchange, self.lifecycle, is_head=is_head)
         with self.metrics.answering(exchange.route):
             await self._answer(inner, receive, answer, headers)
-        self._record(exchange, answer.status)
+        self._record(exchange, answer)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: "Answer", headers: Headers) -> None:
         exchange = answer.exchange
@@ -92,11 +91,15 @@ class Edge:
         if problem.slug == "deadline-exceeded":
             self.metrics.deadline_exceeded(exchange.stage).inc()
 
-    def _record(self, exchange: Exchange, status: str) -> None:
-        total_s = self.clock() - exchange.arrived_at
+    def _record(self, exchange: Exchange, answer: "Answer") -> None:
+        status, now = answer.status, self.clock()
+        total_s = now - exchange.arrived_at
         exemplar = None if exchange.span is None else exchange.span.exemplar
         self.metrics.requests(exchange.route, status).inc()
         self.metrics.request_duration(exchange.route).observe(total_s, exemplar)
+        if exchange.received_at is not None:
+            answer_s = (now if answer.begun_at is None else answer.begun_at) - exchange.received_at
+            self.metrics.answer_duration(exchange.route).observe(answer_s, exemplar)
         for stage, seconds in exchange.stages.items():
             self.metrics.stage_duration(exchange.model or NO_MODEL, stage).observe(seconds, exemplar)
         if exchange.span is not None:
@@ -124,11 +127,12 @@ class Answer:
     def __init__(self, send: Send, exchange: Exchange, lifecycle: Lifecycle, *, is_head: bool) -> None:
         self.exchange = exchange
         self.status = ""  # until the answer begins
+        self.begun_at: float | None = None  # of the exchange's clock
         self._send, self._lifecycle, self._is_head = send, lifecycle, is_head
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = str(message["status"])
+            self.status, self.begun_at = str(message["status"]), self.exchange.clock()
             self._add_headers(MutableHeaders(scope=message))
         elif self._is_head:
             message = {**message, "body": b""}

@@ -39,6 +39,7 @@ ROUTES = (
     "/v2/models/{name}/infer",
 )
 OTHER = "other"
+WORK = ("/pose", "/segment", "/people", "/v2/models/{name}/infer")  # those that ask a model
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
@@ -65,6 +66,7 @@ class Exchange:
     stage: str = "receive"  # where it is now
     stages: dict[str, float] = field(default_factory=dict)
     is_body_read: bool = False
+    received_at: float | None = None  # when all of the body had come
     span: "RequestSpan | None" = None  # where it is traced
 
     @contextmanager

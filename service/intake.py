@@ -65,7 +65,7 @@ class Intake:
                 timeout_s=self.settings.body_timeout_s,
                 on_bytes=lambda count: self.admission.keep(hold, count),
             )
-            exchange.is_body_read = True
+            exchange.is_body_read, exchange.received_at = True, exchange.clock()
             if len(body) <= PARSED_HERE_BYTES:
                 return self.parse(content_type, body, max_image_bytes)
             return await self.decoding.run(

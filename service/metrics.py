@@ -14,12 +14,19 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 
+from service.exchange import OTHER, ROUTES, WORK
+from service.problem_kinds import KINDS
+
 DURATION_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 STAGES = ("receive", "decode", "find_wait", "find_model", "wait", "model", "encode")
 RELOADS = ("swapped", "rolled_back", "failed")
 NO_MODEL = "none"  # the label of requests that failed before their model was known
 CLIENT_GONE = "499"  # the status label of requests whose client left before the answer
-
+REFUSALS = (429, 503)
+REASONS = tuple(slug for slug, kind in KINDS.items() if kind.status in REFUSALS)
+WORK_STATUSES = sorted({CLIENT_GONE} | {str(kind.status) for kind in KINDS.values()})
+CONNECTION_STATUSES = ("400", "404", "408", "431")  # of what no route is asked by
+DEVICE_ERRORS = ("out_of_memory", "fatal", "hang")
 
 Instrument = TypeVar("Instrument", Counter, Gauge, Histogram)
 
@@ -56,6 +63,9 @@ class Metrics:
         ProcessCollector(namespace="hrformer", registry=self.registry)
         self.requests = self._counter("requests", "Requests answered", "route", "status")
         self.request_duration = self._histogram("request_duration_seconds", "From arrival to answer", "route")
+        self.answer_duration = self._histogram(
+            "answer_duration_seconds", "From the last byte of a request to the first of its answer", "route"
+        )
         self.stage_duration = self._histogram(
             "stage_duration_seconds", "Time in each stage", "model", "stage"
         )
@@ -94,18 +104,21 @@ class Metrics:
             "ready", "1 when every model is loaded and warm and the service is not stopping"
         )()
         self.draining = self._gauge("draining", "1 after SIGTERM")()
+        self.memory_limit = self._gauge("memory_limit_bytes", "Memory that the process may have")()
         self.device_memory = self._gauge("device_memory_bytes", "Memory of the device", "kind")
+        self.device_utilisation = self._gauge(
+            "device_utilisation_ratio", "Share of the last moments in which the device was busy", "kind"
+        )
+        self.device_temperature = self._gauge(
+            "device_temperature_celsius", "Temperature of the device", "kind"
+        )
         self.device_errors = self._counter("device_errors", "Failures of the device", "kind")
         self.model_calls = self._counter("model_calls", "Calls of a model", "model", "outcome")
         self.expected_wait = self._gauge(
             "expected_wait_seconds", "Wait of a new item, as admission believes", "model"
         )
         self.reloads = self._counter("reloads", "Models loaded anew", "outcome")
-        for stage in STAGES:
-            self.cancelled(stage)
-            self.deadline_exceeded(stage)
-        for outcome in RELOADS:
-            self.reloads(outcome)
+        self._begin_at_zero()
 
     def page(self, accept: str) -> tuple[bytes, str]:
         """Text and content type: OpenMetrics where `Accept` asks for it."""
@@ -121,6 +134,27 @@ class Metrics:
             yield
         finally:
             inflight.dec()
+
+    def _begin_at_zero(self) -> None:
+        """The series that may come, so that the first thing counted is seen as an increase."""
+        for route in ROUTES:
+            self.requests(route, "200")
+        for status in CONNECTION_STATUSES:
+            self.requests(OTHER, status)
+        for route in WORK:
+            self.request_duration(route)
+            self.answer_duration(route)
+            for status in WORK_STATUSES:
+                self.requests(route, status)
+            for reason in REASONS:
+                self.refused(route, reason)
+        for stage in STAGES:
+            self.cancelled(stage)
+            self.deadline_exceeded(stage)
+        for kind in DEVICE_ERRORS:
+            self.device_errors(kind)
+        for outcome in RELOADS:
+            self.reloads(outcome)
 
     def watch_model(
         self,

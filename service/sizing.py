@@ -1,9 +1,11 @@
 """How many threads there are for what, from the cores that this process may use."""
 
 import os
+import sys
 from pathlib import Path
 
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
 
 
 def cores(quota: Path = CGROUP_QUOTA) -> int:
@@ -14,6 +16,15 @@ def cores(quota: Path = CGROUP_QUOTA) -> int:
         return allowed if limit == "max" else max(1, min(allowed, int(limit) // int(period)))
     except (OSError, ValueError):  # no cgroup of version 2
         return allowed
+
+
+def memory_limit_bytes(limit: Path = CGROUP_MEMORY) -> int:
+    """Memory that this process may have: all of the machine's, or what its container allows."""
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+    try:
+        return min(machine or sys.maxsize, int(limit.read_text(encoding="ascii")))
+    except (OSError, ValueError):  # no cgroup of version 2, or "max"
+        return machine
 
 
 def pool_threads(core_count: int, *, on_cpu: bool) -> int:

@@ -49,12 +49,6 @@ def test_every_container_starts_again_and_cannot_fill_the_machine(name: str) -> 
     assert {"mem_limit", "pids_limit"} <= service.keys()
 
 
-def test_the_alert_on_memory_knows_the_limit() -> None:
-    rules = (ROOT / "docker" / "prometheus" / "alerts.yml").read_text()
-    gibibytes = re.findall(r"resident_memory_bytes > 0\.85 \* (\d+) \* 1024 \* 1024 \* 1024", rules)
-    assert [f"{number}g" for number in gibibytes] == [COMPOSE["services"]["service"]["mem_limit"]]
-
-
 def test_keys_come_from_a_file_that_only_the_service_sees() -> None:
     assert KEYS["services"] == {
         "service": {

@@ -20,7 +20,7 @@ GRAFANA = ROOT / "docker" / "grafana"
 DASHBOARD: dict[str, Any] = json.loads((GRAFANA / "dashboards" / "service.json").read_text())
 PANELS: list[dict[str, Any]] = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 QUERIES = [target["expr"] for panel in PANELS for target in panel["targets"]]
-NEEDS_A_GPU = re.compile("hrformer_device_(memory|errors)")  # there on a card, and when one fails
+NEEDS_A_GPU = re.compile("hrformer_device_(memory|utilisation|temperature)")
 SUFFIXES = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"]}
 BLACK = plain((0, 0, 0))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from service.metrics import Metrics
 from service.server import LAST_CALL_S, LAST_WORDS_S, SLOW_READERS_S
 from service.settings import Settings
 
@@ -40,9 +41,14 @@ def test_links_lead_to_files_and_sections() -> None:
 
 
 def test_settings_that_it_names_are_settings() -> None:
-    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", PAGE))
+    named = set(re.findall(r"`((?!hrformer_)[a-z]+(?:_[a-z]+)+)`", PAGE))
     elsewhere = {"mem_limit", "stop_grace_period", "request_id", "rolled_back", "flip_test"}
     assert named - elsewhere - Settings.model_fields.keys() == set()
+
+
+def test_metrics_that_it_names_are_metrics() -> None:
+    families = {family.name for family in Metrics().registry.collect()}
+    assert set(re.findall(r"`(hrformer_[a-z_]+)`", PAGE)) <= families
 
 
 def test_panels_that_it_names_are_on_the_dashboard() -> None:
