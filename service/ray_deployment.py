@@ -4,6 +4,7 @@ Ray starts, watches, balances and scales the replicas; each is the whole service
 """
 
 import argparse
+import asyncio
 import importlib
 import logging
 import os
@@ -84,7 +85,8 @@ class Service:
             )
         except TimeoutError:
             told = [await self.metrics()]
-        return Together(dict(one for one in told if isinstance(one, tuple))).page(accept)
+        pages = dict(one for one in told if isinstance(one, tuple))
+        return await asyncio.to_thread(Together(pages).page, accept)
 
 
 def build(cluster: Cluster) -> Any:

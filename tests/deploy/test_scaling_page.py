@@ -53,13 +53,21 @@ def test_the_program_runs() -> None:
     assert program is not None
     command = [sys.executable, "-c", program[1]]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert re.fullmatch(r"\d+ ms of a core for each picture\n", said)
+    works = ["/pose, 1", "/pose, 8", "/segment, 1", "/segment, 4"]
+    for work, line in zip(works, said.splitlines(), strict=True):
+        assert re.fullmatch(rf"{work} together: \d+ ms of a core for each picture", line)
+
+
+def test_what_is_proved_on_ray_names_tests_that_are_there() -> None:
+    named = set(re.findall(r"`(test_\w+)`", PAGE))
+    assert named <= set(re.findall(r"def (test_\w+)\(", (ROOT / "tests/ray/test_ray.py").read_text()))
+    assert named
 
 
 def test_the_overlay_can_be_built(tmp_path: Path) -> None:
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is missing: the overlay on the page is not built")
-    overlay = re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    overlay = re.search(r"```yaml\n(apiVersion.*?)```", PAGE, re.DOTALL)
     assert overlay is not None
     shutil.copytree(ROOT / "kubernetes", tmp_path / "kubernetes")
     (tmp_path / "kubernetes" / "own").mkdir()
