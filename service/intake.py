@@ -1,6 +1,7 @@
 """From a connection to a job: room for it, its body within limits, its deadline, a client that stays."""
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +43,8 @@ class Intake:
             self.lifecycle.check_accepting()
         except Draining:
             # Read to its end, so that the connection can be closed with the answer.
-            await discard_body(request.receive, self.settings.body_timeout_s)
+            with suppress(TimeoutError):
+                await discard_body(request.receive, self.settings.body_timeout_s)
             exchange.is_body_read = True
             raise
         limits_ms = self.settings.timeout_ms, self.settings.max_timeout_ms

@@ -164,3 +164,12 @@ async def test_what_is_not_http_is_told_so_as_a_problem() -> None:
         assert (answer.status, answer.json()["type"]) == (400, "/problems/not-http")
         assert answer.headers[b"content-type"] == b"application/problem+json"
         await closed(connection)
+
+
+async def test_a_body_that_stalls_while_the_service_stops_is_no_defect() -> None:
+    async with on_sockets(body_timeout_s=0.05) as running:
+        running.parts.lifecycle.is_closed = True
+        connection = await connect(running)
+        answer = await connection.ask(request(PICTURE)[:-10])
+        assert (answer.status, answer.json()["type"]) == (503, "/problems/draining")
+        connection.writer.close()
