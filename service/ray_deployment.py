@@ -152,7 +152,6 @@ def run(settings: Settings, cluster: Cluster, models: Mapping[str, Model] | None
         ray.init(os.environ.get("RAY_ADDRESS", "local"), log_to_driver=False)
     serve.start(http_options=_http(settings))
     serve.run(app, name=NAME, route_prefix="/")
-    logger.info("ready", extra={"replicas": cluster.min_replicas})
 
 
 def _http(settings: Settings) -> HTTPOptions:
@@ -177,13 +176,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         cluster = Cluster(**vars(parser.parse_args(argv)))
         settings = read_settings({})
         set_up_logging(settings.log_level)
-        stopped = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stopped.set())
         run(settings, cluster)
     except (SettingsError, ValidationError) as error:
         print(f"service.ray_deployment: {error}", file=sys.stderr)  # noqa: T201  # for whoever typed it
         return WRONG_USE
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())  # in place of Ray's, which aborts
+    logger.info("ready", extra={"replicas": cluster.min_replicas})
     stopped.wait()
     stop()
     return OK

@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.servers import PEERS, PEERS_PYTHON, QUIET, version_of
 from tests.conftest import REPOSITORY
+from tests.material import ASTRONAUT
 from tests.service.pictures import Colour, plain
 from tests.service.processes import free_port
 
@@ -107,6 +108,12 @@ def is_of(answer: httpx.Response, colour: Colour) -> bool:
     return {(point["x"], point["y"]) for point in person["keypoints"]} == {colour[:2]}
 
 
+def environment_of(**settings: str) -> dict[str, str]:
+    """Of a process that runs the service on Ray."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HRFORMER_")}
+    return inherited | QUIET | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)} | settings
+
+
 def replicas_of(process: Process) -> list[int]:
     """Numbers of the processes of Ray's replicas below this one."""
     parents = {}
@@ -130,9 +137,7 @@ async def cluster() -> AsyncIterator[Cluster]:
             "NOT CHECKED: the service on Ray, since Ray is not installed; benchmarks/install says why"
         )
     port = free_port()
-    settings = {"HRFORMER_PORT": str(port), "ECHO_BATCH_MS": "50", "OMP_NUM_THREADS": "1"}
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HRFORMER_")}
-    environment = inherited | QUIET | settings | {"PYTHONPATH": str(REPOSITORY)}
+    environment = environment_of(HRFORMER_PORT=str(port), ECHO_BATCH_MS="50")
     command = [str(PEERS_PYTHON), "-m", "tests.ray.cluster", "2"]
     process = await asyncio.create_subprocess_exec(
         *command, cwd=REPOSITORY, env=environment, stdin=PIPE, stdout=PIPE, start_new_session=True
@@ -219,6 +224,44 @@ async def test_a_replica_that_is_killed_takes_only_what_was_under_way_there(
     assert all(one.is_right for one in cluster.asked if one.status == 200)
 
 
+async def test_sigterm_answers_what_was_taken_and_ends_the_cluster_with_exit_code_0() -> None:
+    if version_of(RAY) is None:
+        pytest.skip(MISSING)
+    environment = environment_of(HRFORMER_PORT=str(port := free_port()), HRFORMER_MODELS="hrformer-tiny-pose")
+    process = await asyncio.create_subprocess_exec(
+        str(PEERS_PYTHON), "-m", "service.ray_deployment", cwd=REPOSITORY, env=environment, stderr=PIPE
+    )
+    try:
+        await asyncio.wait_for(logged(process, b'"message":"ready"'), START_S)
+        body = ASTRONAUT.read_bytes()
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            asking = [asyncio.create_task(client.post("/pose", content=body)) for _ in range(CLIENTS)]
+            async with asyncio.timeout(CHANGE_S):
+                while (
+                    sum((await Cluster(process, client).figures("hrformer_inflight_requests")).values()) < 3
+                ):
+                    pass
+            process.send_signal(signal.SIGTERM)
+            answers = await asyncio.gather(*asking)
+        await asyncio.wait_for(process.communicate(), 60)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+    assert process.returncode == 0
+    assert {answer.status_code for answer in answers} <= {200, 404}  # 404: not taken any more
+    assert 200 in {answer.status_code for answer in answers}
+
+
+async def logged(process: Process, text: bytes) -> None:
+    """Returns when the process has written this."""
+    assert process.stderr is not None
+    async for line in process.stderr:
+        if text in line:
+            return
+    raise AssertionError(f"it ended and never wrote {text!r}")
+
+
 @pytest.mark.parametrize(
     ("flags", "environment", "said"),
     [
@@ -233,9 +276,13 @@ def test_what_cannot_be_is_said_before_a_cluster_is_made(
     if version_of(RAY) is None:
         pytest.skip(MISSING)
     command = [str(PEERS_PYTHON), "-m", "service.ray_deployment", *flags]
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HRFORMER_")}
     answer = subprocess.run(
-        command, cwd=REPOSITORY, env=inherited | environment, capture_output=True, text=True, timeout=60
+        command,
+        cwd=REPOSITORY,
+        env=environment_of(**environment),
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert (answer.returncode, said in answer.stderr) == (2, True)
 
