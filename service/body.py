@@ -12,6 +12,8 @@ from service.forms import BadForm, read_form
 from service.problems import Problem
 
 ENVELOPE_BYTES = 1024 * 1024  # what a form or JSON may have beside the picture
+# Options with all the boxes have some 400. Ten million would take a gigabyte and hold everything for seconds.
+MAX_JSON_COMMAS = 10_000
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Fields = list[tuple[str, Any]]
@@ -123,6 +125,8 @@ def _too_large(max_bytes: int) -> Problem:
 def _from_json(body: bytes) -> Upload:
     if not body:
         raise Problem("empty-body", "the body is empty: expected JSON with the picture in `image`")
+    if body.count(b",") > MAX_JSON_COMMAS:
+        raise Problem("bad-json", f"the JSON has more than {MAX_JSON_COMMAS} values; expected a few options")
     try:
         pairs = json.loads(body, object_pairs_hook=tuple)
     except (ValueError, RecursionError):

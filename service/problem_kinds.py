@@ -35,7 +35,7 @@ KINDS: dict[str, Kind] = {
     "bad-json": Kind(
         400,
         "The JSON cannot be read",
-        "The body is said to be JSON and is not an object, or has no `image`.",
+        "The body is said to be JSON and is not an object, has no `image`, or has thousands of values.",
         'Send an object like `{"image": "<base64>"}` in UTF-8.',
     ),
     "bad-base64": Kind(

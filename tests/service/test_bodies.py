@@ -92,6 +92,11 @@ BAD = {
     "JSON without image": (b'{"model": "echo-pose"}', JSON, "bad-json"),
     "a number for image": (b'{"image": 1}', JSON, "bad-json"),
     "image twice in JSON": (b'{"image": "QUJD", "image": "QUJD"}', JSON, "bad-json"),
+    "JSON of millions of values": (
+        b'{"image": "QUJD", "a": [' + b"[]," * 2_000_000 + b"1]}",
+        JSON,
+        "bad-json",
+    ),
     "a hundred thousand brackets": (b"[" * 100_000, JSON, "bad-json"),
     "a number of ten thousand digits": (b'{"image": "", "a": ' + b"1" * 10_000 + b"}", JSON, "bad-json"),
     "base64 with other characters": (b'{"image": "QUJD*"}', JSON, "bad-base64"),
