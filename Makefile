@@ -58,7 +58,7 @@ test-docker: $(INSTALLED) ## builds the image and brings compose up, where there
 	@$(BIN)/python -m pytest -m docker tests/deploy $(ARGS)
 
 .PHONY: test-ray
-test-ray: $(INSTALLED) ## the service on a Ray cluster of this machine, a replica killed under load; about a minute
+test-ray: $(INSTALLED) ## the service on a Ray cluster of this machine, a replica killed under load; about three minutes
 	@$(MAKE) $(PEERS) || echo "NOT CHECKED: the service on Ray, since Ray cannot be installed" >&2
 	@$(BIN)/python -m pytest -m ray tests/ray $(ARGS)
 

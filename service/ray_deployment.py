@@ -33,7 +33,8 @@ ANSWER_S = 5.0  # replicas may take so long to tell their metrics, and Ray to ca
 HEALTH_EVERY_S = 1.0  # a replica is replaced when it fails three checks in a row
 HEALTH_WITHIN_S = 10.0
 DRAINED_EVERY_S = 0.2  # how often Ray looks whether a replica that goes has answered everything
-OK, WRONG_USE = 0, 2
+REPLICA_LOGS = "/tmp/ray/session_latest/logs/serve"  # noqa: S108  # where Ray writes them
+OK, FAILED, WRONG_USE = 0, 1, 2
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class Service:
             )
         except TimeoutError:
             told = [await self.metrics()]
-        pages = dict(one for one in told if isinstance(one, tuple))
+        pages: dict[str, list[Metric]] = dict(one for one in told if isinstance(one, tuple))
         return await asyncio.to_thread(Together(pages).page, accept)
 
 
@@ -168,7 +169,7 @@ def stop() -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code: 2 for a setting or flag that cannot be."""
+    """The exit code: 1 when replicas cannot start, 2 for a setting or flag that cannot be."""
     parser = argparse.ArgumentParser("python -m service.ray_deployment", description=__doc__)
     for name, field in Cluster.model_fields.items():
         parser.add_argument(f"--{name.replace('_', '-')}", default=field.default, help=field.description)
@@ -180,6 +181,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (SettingsError, ValidationError) as error:
         print(f"service.ray_deployment: {error}", file=sys.stderr)  # noqa: T201  # for whoever typed it
         return WRONG_USE
+    except RuntimeError as error:  # Ray's, when replicas cannot start; what is wrong is in their logs
+        print(f"service.ray_deployment: {error} Why is in {REPLICA_LOGS}", file=sys.stderr)  # noqa: T201
+        return FAILED
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())  # in place of Ray's, which aborts

@@ -1,7 +1,7 @@
-"""A Ray cluster of this machine with the service on it: `python -m tests.ray.cluster REPLICAS`.
+"""A Ray cluster of this machine with the service on it: `python -m tests.ray.cluster`.
 
-Models are those of tests/service/echo_server.py, settings come from the environment. A number on standard
-input is how many replicas there shall be from then on; "ready" is written when there are.
+Models are those of tests/service/echo_server.py, settings come from the environment. Each line of standard
+input is a `Cluster` in JSON; "ready" is written when it answers.
 """
 
 import sys
@@ -13,12 +13,7 @@ from tests.service.echo_server import Versioned
 
 if __name__ == "__main__":
     set_up_logging("warning")
-    replicas = int(sys.argv[1])
-    while True:
-        run(read_settings({}), Cluster(min_replicas=replicas, cpus=0.25), Versioned(None))
+    for line in sys.stdin:
+        run(read_settings({}), Cluster.model_validate_json(line), Versioned(None))
         print("ready", flush=True)  # noqa: T201
-        said = sys.stdin.readline().strip()
-        if not said:
-            break
-        replicas = int(said)
     stop()

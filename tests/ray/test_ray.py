@@ -1,6 +1,7 @@
 """The service on a real Ray cluster of this machine: two replicas, watched, scaled, killed."""
 
 import asyncio
+import json
 import os
 import random
 import re
@@ -45,16 +46,11 @@ class Cluster:
     client: httpx.AsyncClient
     asked: list[Asked] = field(default_factory=list)
 
-    async def told(self) -> None:
-        """Returns when there are as many replicas as were wanted."""
-        assert self.process.stdout is not None
-        async with asyncio.timeout(START_S):
-            assert await self.process.stdout.readline() == b"ready\n"
-
-    async def scale(self, replicas: int) -> None:
+    async def deploy(self, **what: float) -> None:
+        """Returns when as many replicas answer as shall always run."""
         assert self.process.stdin is not None
-        self.process.stdin.write(b"%d\n" % replicas)
-        await self.told()
+        self.process.stdin.write(json.dumps({"cpus": 0.25, **what}).encode() + b"\n")
+        await asyncio.wait_for(logged(self.process.stdout, b"ready\n"), START_S)
 
     async def figures(self, name: str) -> dict[str, float]:
         """A sum for each replica, from the page of the metrics."""
@@ -138,7 +134,7 @@ async def cluster() -> AsyncIterator[Cluster]:
         )
     port = free_port()
     environment = environment_of(HRFORMER_PORT=str(port), ECHO_BATCH_MS="50")
-    command = [str(PEERS_PYTHON), "-m", "tests.ray.cluster", "2"]
+    command = [str(PEERS_PYTHON), "-m", "tests.ray.cluster"]
     process = await asyncio.create_subprocess_exec(
         *command, cwd=REPOSITORY, env=environment, stdin=PIPE, stdout=PIPE, start_new_session=True
     )
@@ -148,7 +144,7 @@ async def cluster() -> AsyncIterator[Cluster]:
             base_url=f"http://127.0.0.1:{port}", limits=limits, timeout=60
         ) as client:
             running = Cluster(process, client)
-            await running.told()
+            await running.deploy(min_replicas=2)
             yield running
         process.stdin.close()  # type: ignore[union-attr]
         assert await asyncio.wait_for(process.wait(), 60) == 0
@@ -195,10 +191,10 @@ async def test_a_client_that_leaves_is_noticed_in_the_replica(cluster: Cluster) 
 async def test_a_replica_that_goes_answers_everything_first(cluster: Cluster) -> None:
     async with cluster.under_load():
         await cluster.until_answered(100)
-        await cluster.scale(1)
+        await cluster.deploy(min_replicas=1)
         await cluster.until_ready(1)
         await cluster.until_answered(len(cluster.asked) + 100)
-        await cluster.scale(2)
+        await cluster.deploy(min_replicas=2)
         await cluster.until_ready(2)
     assert {one.status for one in cluster.asked} == {200}
     assert all(one.is_right for one in cluster.asked)
@@ -224,6 +220,24 @@ async def test_a_replica_that_is_killed_takes_only_what_was_under_way_there(
     assert all(one.is_right for one in cluster.asked if one.status == 200)
 
 
+async def test_a_replica_that_loses_its_device_is_replaced(cluster: Cluster) -> None:
+    lost = await cluster.client.post("/pose?boxes=whole", content=plain((255, 0, 0)))
+    assert lost.json()["type"] == "/problems/device-failed"
+    [sick] = [
+        replica for replica, is_ready in (await cluster.figures("hrformer_ready")).items() if not is_ready
+    ]
+    await cluster.until_ready(2, without=sick)
+
+
+async def test_another_replica_is_started_while_work_waits(cluster: Cluster) -> None:
+    await cluster.deploy(min_replicas=1)
+    await cluster.until_ready(1)
+    await cluster.deploy(min_replicas=1, max_replicas=2, target_ongoing_requests=2)
+    async with cluster.under_load():
+        await cluster.until_ready(2)
+    assert {one.status for one in cluster.asked} == {200}
+
+
 async def test_sigterm_answers_what_was_taken_and_ends_the_cluster_with_exit_code_0() -> None:
     if version_of(RAY) is None:
         pytest.skip(MISSING)
@@ -232,7 +246,7 @@ async def test_sigterm_answers_what_was_taken_and_ends_the_cluster_with_exit_cod
         str(PEERS_PYTHON), "-m", "service.ray_deployment", cwd=REPOSITORY, env=environment, stderr=PIPE
     )
     try:
-        await asyncio.wait_for(logged(process, b'"message":"ready"'), START_S)
+        await asyncio.wait_for(logged(process.stderr, b'"message":"ready"'), START_S)
         body = ASTRONAUT.read_bytes()
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             asking = [asyncio.create_task(client.post("/pose", content=body)) for _ in range(CLIENTS)]
@@ -253,10 +267,10 @@ async def test_sigterm_answers_what_was_taken_and_ends_the_cluster_with_exit_cod
     assert 200 in {answer.status_code for answer in answers}
 
 
-async def logged(process: Process, text: bytes) -> None:
-    """Returns when the process has written this."""
-    assert process.stderr is not None
-    async for line in process.stderr:
+async def logged(stream: asyncio.StreamReader | None, text: bytes) -> None:
+    """Returns when a process has written this there; Ray may write of other things."""
+    assert stream is not None
+    async for line in stream:
         if text in line:
             return
     raise AssertionError(f"it ended and never wrote {text!r}")
