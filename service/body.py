@@ -100,6 +100,12 @@ def check_image(image: bytes, max_image_bytes: int) -> None:
         raise _too_large(max_image_bytes)
 
 
+def check_json(body: bytes) -> None:
+    """raises: Problem `bad-json` when there is more to be made of it than its bytes are."""
+    if body.count(b",") > MAX_JSON_COMMAS:
+        raise Problem("bad-json", f"the JSON has more than {MAX_JSON_COMMAS} values; expected a few options")
+
+
 async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
     more = True
     while more:
@@ -125,8 +131,7 @@ def _too_large(max_bytes: int) -> Problem:
 def _from_json(body: bytes) -> Upload:
     if not body:
         raise Problem("empty-body", "the body is empty: expected JSON with the picture in `image`")
-    if body.count(b",") > MAX_JSON_COMMAS:
-        raise Problem("bad-json", f"the JSON has more than {MAX_JSON_COMMAS} values; expected a few options")
+    check_json(body)
     try:
         pairs = json.loads(body, object_pairs_hook=tuple)
     except (ValueError, RecursionError):

@@ -9,7 +9,7 @@ import orjson
 
 from hrformer.geometry.skeletons import JOINTS
 from service.answers import PeopleResult, PoseResult, SegmentResult
-from service.body import Upload, check_image, decode_base64
+from service.body import Upload, check_image, check_json, decode_base64
 from service.formats.npz import people_arrays, pose_arrays
 from service.formats.table import JSON, Format
 from service.models import Served
@@ -46,6 +46,7 @@ def parse_request(_: str, body: bytes, max_image_bytes: int) -> InferRequest:
     """
     if not body:
         raise Problem("empty-body", "the body is empty: expected an inference request in JSON")
+    check_json(body)
     try:
         request = orjson.loads(body)
     except ValueError:

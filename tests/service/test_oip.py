@@ -108,6 +108,7 @@ async def test_the_id_comes_back_and_only_the_outputs_that_are_named(oip: Runnin
     [
         ({}, "bad-json"),
         ({"inputs": []}, "bad-json"),
+        ({"inputs": inputs(), "more": [0] * 20_000}, "bad-json"),
         ({"inputs": inputs() * 2}, "bad-json"),
         ({"inputs": inputs(name="picture")}, "bad-json"),
         ({"inputs": inputs(datatype="UINT8")}, "bad-json"),
