@@ -128,6 +128,8 @@ def _for_replica(settings: Settings, cluster: Cluster) -> Settings:
     """With as many threads as a replica has cores: others run on the same machine."""
     if settings.device.startswith("cuda:"):
         raise SettingsError(f"device: Ray chooses the card of each replica; say cuda, not {settings.device}")
+    if settings.admin_routes:
+        raise SettingsError("admin_routes: a reload would reach one replica of several; deploy again instead")
     cores = max(1, int(cluster.cpus))
     pool = pool_threads(cores, on_cpu=not _gpus(settings, cluster))
     return settings.model_copy(

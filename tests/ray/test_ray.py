@@ -281,6 +281,7 @@ async def logged(stream: asyncio.StreamReader | None, text: bytes) -> None:
     [
         (["--min-replicas", "0"], {}, "min_replicas"),
         ([], {"HRFORMER_DEVICE": "cuda:1"}, "say cuda, not cuda:1"),
+        ([], {"HRFORMER_ADMIN_ROUTES": "true"}, "deploy again instead"),
         ([], {"HRFORMER_MAX_REQUEST": "1"}, "HRFORMER_MAX_REQUEST is no setting"),
     ],
 )
