@@ -200,6 +200,16 @@ async def test_a_replica_that_goes_answers_everything_first(cluster: Cluster) ->
     assert all(one.is_right for one in cluster.asked)
 
 
+async def test_a_new_deployment_replaces_every_replica_and_loses_nothing(cluster: Cluster) -> None:
+    before = replicas_of(cluster.process)
+    async with cluster.under_load():
+        await cluster.until_answered(100)
+        await cluster.deploy(min_replicas=2, cpus=0.3)
+        await cluster.until_ready(2)
+    assert set(before) & set(replicas_of(cluster.process)) == set()
+    assert all(one.is_right for one in cluster.asked)
+
+
 async def test_a_replica_that_is_killed_takes_only_what_was_under_way_there(
     cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
