@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from service.deadline import Deadline
-from service.estimates import Line, Spread
+from service.estimates import Line, Margin, Spread
 
 LONGEST_RETRY_S = 60
-HEADROOM = 1.1  # estimates are off by this much either way; without it half of a full queue comes too late
+NEAR = 0.5  # of the time left: what was expected to take less says nothing about waits that come too late
 PEOPLE = 1.0  # of a picture, before any was searched
 DEVIATIONS = 2.0  # of the number of people ahead, by which they may be more than expected
 ROUNDING = 0.01  # of a batch: an expected number of people is no whole one
@@ -66,6 +66,15 @@ class Work:
     is_begun: bool = False  # it is such work, and keeps the place in line that the request had
 
 
+@dataclass(frozen=True)
+class Promise:
+    """What a work that was taken is expected to take until it is computed."""
+
+    at: float  # s of the clock
+    wait_s: float
+    is_near: bool  # to the end of the time given
+
+
 @dataclass
 class Admission:
     """Counts what was taken and is not answered, and refuses at once what would come too late.
@@ -86,6 +95,7 @@ class Admission:
     searched: Counter[tuple[Hashable, Hashable, bool]] = field(default_factory=Counter)  # people not counted
     times: dict[Hashable, Line] = field(default_factory=dict)
     people: dict[Hashable, Spread] = field(default_factory=dict)  # of a picture, by the kind that finds them
+    margin: Margin = field(default_factory=Margin)  # on expected waits, which are off either way
     _running: tuple[Hashable, int, float] | None = None  # kind, items, begin of the batch that runs
     _waited_since: float | None = None  # the end of the last batch, when something waited then
 
@@ -112,12 +122,18 @@ class Admission:
         hold.bytes += more_bytes
 
     @contextmanager
-    def places(self, work: Work, deadline: Deadline) -> Iterator[None]:
+    def places(self, work: Work, deadline: Deadline) -> Iterator[Promise]:
         """Places for the items of a work until they are queued. raises: Overloaded, DeadlineTooNear."""
         self._check_room(work)
-        self._check_time(work, deadline)
+        promise = self._check_time(work, deadline)
         with _counted(self.coming, (work.kind, work.is_urgent), work.count), self.searching(work):
-            yield
+            yield promise
+
+    def learn(self, promise: Promise, *, is_done: bool) -> None:
+        """The work that was promised is done, or was given up, which tells something if that was late."""
+        took_s = self.clock() - promise.at
+        if promise.is_near and (is_done or took_s > promise.wait_s):
+            self.margin.observe(took_s / promise.wait_s)
 
     @contextmanager
     def searching(self, work: Work) -> Iterator[None]:
@@ -194,17 +210,19 @@ class Admission:
                 detail = f"{waiting.get(kind, 0.0):.0f} items are waiting, and {more}; try later"
                 raise Overloaded(detail, self.drained_s())
 
-    def _check_time(self, work: Work, deadline: Deadline) -> None:
+    def _check_time(self, work: Work, deadline: Deadline) -> Promise:
         wait_s, left_s = self.wait_s(work), max(deadline.left_s(), 0.0)
         needed_s = wait_s  # of what is begun nothing is lost for an estimate that is a little off
         if not work.is_begun:
-            needed_s = wait_s * HEADROOM + self._spread_s(work)
+            needed_s = wait_s * self.margin.factor + self._spread_s(work)
         if needed_s > left_s:
             raise DeadlineTooNear(
                 f"the answer would take about {wait_s * 1000:.0f} ms, but {left_s * 1000:.0f} ms are left of "
                 f"{deadline.timeout_ms} ms; allow more time by X-Timeout-Ms, or try later",
                 needed_s - left_s,
             )
+        computed_s = wait_s - work.after_s
+        return Promise(self.clock(), computed_s, is_near=0 < computed_s > NEAR * left_s)
 
     def _items(self, work: Work) -> list[tuple[Hashable, float]]:
         """Items of each kind that a work has or is expected to have."""

@@ -26,6 +26,26 @@ class Spread:
 
 
 @dataclass
+class Margin:
+    """The factor by which all but `late` of the waits stay below what is expected, times the factor.
+
+    It follows what comes: every wait beyond it raises it, every other one lowers it a little, so that they
+    balance at the share (a quantile by stochastic approximation).
+    """
+
+    factor: float = 1.1
+    least: float = 1.1
+    most: float = 2.0
+    late: float = 0.005
+    step: float = 0.05
+
+    def observe(self, ratio: float) -> None:
+        """ratio: of what a wait was to what was expected."""
+        change = 1 - self.late if ratio > self.factor else -self.late
+        self.factor = min(max(self.factor * (1 + self.step * change), self.least), self.most)
+
+
+@dataclass
 class Line:
     """Seconds of a work of size `n` as `each * n + start`: least squares in which what is old fades.
 

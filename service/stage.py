@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol, TypeAlias, TypeVar
 
 from torch import Tensor
 
 from hrformer.images.decode import Header
-from service.admission import Admission, Hold, Work
+from service.admission import Admission, Hold, Promise, Work
 from service.batcher import Batcher, Place, Ticket
 from service.deadline import Deadline
 from service.decoding import Pool
@@ -105,6 +105,7 @@ class InLine:
     stage: Stage
     tickets: Sequence[Ticket[Key, Tensor, Tensor]]
     since: float  # s of the exchange's clock
+    promise: Promise | None = None
 
 
 @dataclass(frozen=True)
@@ -123,9 +124,10 @@ class Stages:
 
         raises: Refused kin, ImageError kin, QueueFull, Closed.
         """
-        with self.admission.places(work, job.deadline):
+        with self.admission.places(work, job.deadline) as promise:
             decoded = await self._decode(job, stage, read)
-            return decoded, self._submit(job, stage, decoded.items, place)
+            line = self._submit(job, stage, decoded.items, place)
+            return decoded, line if stage.part is not Part.ONLY else replace(line, promise=promise)
 
     async def answers(self, job: Job, line: InLine) -> Sequence[Tensor]:
         """The model's answer for each item. Whatever is not begun when this ends is taken back.
@@ -138,6 +140,8 @@ class Stages:
                 return [await tickets[0].result]
             return await asyncio.gather(*(ticket.result for ticket in tickets))
         finally:
+            if line.promise is not None:
+                self.admission.learn(line.promise, is_done=all(ticket.finished_at for ticket in tickets))
             for ticket in tickets:
                 ticket.result.cancel()
             _note_times(job.exchange, line)

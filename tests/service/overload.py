@@ -101,13 +101,17 @@ class Played:
         return ticket.place
 
     async def _done(self, work: Work, deadline: Deadline, place: Place | None) -> None:
-        with self._admission.places(work, deadline):
+        with self._admission.places(work, deadline) as promise:
             if work.is_begun:
                 await asyncio.sleep(CROP_S)
             tickets = self._batcher.submit(
                 "pose", range(work.count), expires_at=deadline.expires_at, place=place
             )
-        await asyncio.gather(*(ticket.result for ticket in tickets))
+        try:
+            await asyncio.gather(*(ticket.result for ticket in tickets))
+        finally:
+            if not work.is_begun:
+                self._admission.learn(promise, is_done=all(ticket.finished_at for ticket in tickets))
 
 
 async def _play(

@@ -1,6 +1,7 @@
 """Admission: expected waits, bounds, deadlines."""
 
-from collections.abc import Hashable
+import random
+from collections.abc import Callable, Hashable
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from service.admission import Admission, Bounds, DeadlineTooNear, Overloaded, Work
 from service.deadline import Deadline
-from service.estimates import Line
+from service.estimates import Line, Margin
 
 FAR = Deadline(1e9, 600_000, clock=lambda: 0.0)
 Queued = list[tuple[Hashable, bool, int]]
@@ -36,8 +37,8 @@ def admission(
     return Admission(Bounds(requests, items, bytes_), lambda kind: 4, lambda: waiting, clock)
 
 
-def within(seconds: float) -> Deadline:
-    return Deadline(seconds, round(seconds * 1000), clock=lambda: 0.0)
+def within(seconds: float, clock: Callable[[], float] = lambda: 0.0) -> Deadline:
+    return Deadline(clock() + seconds, round(seconds * 1000), clock)
 
 
 def learn(subject: Admission, kind: str, each_s: float, start_s: float) -> None:
@@ -105,6 +106,39 @@ def test_a_picture_is_decoded_while_what_is_ahead_is_computed() -> None:
 def test_decoding_alone_can_take_too_long() -> None:
     with pytest.raises(DeadlineTooNear), admission().places(Work("pose", 1, before_s=2.0), within(1.0)):
         pass
+
+
+def test_waits_that_take_longer_than_expected_leave_more_room_to_the_next() -> None:
+    clock = Clock()
+    subject = admission(clock=clock)
+    subject.observe("pose", 1, 1.0)
+    for _ in range(20):
+        with subject.places(Work("pose", 4), within(6.0, clock)) as promise:
+            pass
+        clock.now_s += 5.0
+        subject.learn(promise, is_done=True)
+    assert subject.margin.factor == pytest.approx(1.25, abs=0.07)
+    with pytest.raises(DeadlineTooNear), subject.places(Work("pose", 4), within(4.7, clock)):
+        pass
+
+
+def test_waits_that_had_plenty_of_time_change_nothing() -> None:
+    clock = Clock()
+    subject = admission(clock=clock)
+    subject.observe("pose", 1, 1.0)
+    with subject.places(Work("pose", 4), within(60.0, clock)) as promise:
+        pass
+    clock.now_s += 8.0
+    subject.learn(promise, is_done=True)
+    assert subject.margin.factor == 1.1
+
+
+@pytest.mark.parametrize("late_share", [0.0, 0.3])
+def test_the_margin_settles_where_few_waits_are_longer(late_share: float) -> None:
+    margin, chance = Margin(), random.Random(0)
+    for _ in range(20_000):
+        margin.observe(chance.uniform(1.0, 1.5) if chance.random() < late_share else 1.0)
+    assert margin.factor == (1.1 if late_share == 0 else pytest.approx(1.49, abs=0.05))
 
 
 def test_what_has_run_of_the_present_batch_is_not_waited_for() -> None:
