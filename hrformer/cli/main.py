@@ -22,6 +22,7 @@ COMMANDS: dict[str, Command] = {
     "serve": Command("service.__main__:main", "the HTTP service", "serve"),
     "models": Command("hrformer.cli.models:main", "the models at hand, with their measured quality"),
     "train": Command("hrformer.cli.train:main", "weights from labelled pictures", "train"),
+    "scribble": Command("hrformer.cli.scribble:main", "coarse masks from boxes and keypoints", "train"),
     "evaluate": Command("hrformer.cli.evaluate:main", "quality of a model on labelled pictures", "train"),
     "convert": Command("hrformer.cli.convert:main", "a published checkpoint as a model of this program"),
     "verify": Command("hrformer.cli.verify:main", "our networks against reference arrays"),

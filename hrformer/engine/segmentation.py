@@ -94,6 +94,21 @@ class SegmentationEngine:
         """
         if self.background is not None:
             logits = figure_first(logits, self.background)
+        return self._at_full_size(logits, canvas)
+
+    def figure(self, logits: Tensor, canvas: Canvas, probability: float) -> Tensor:
+        """Which pixels `(height, width)` are not background with at least this probability, 0 to 1; bool.
+
+        raises: ValueError if the model knows no background.
+        """
+        background = _background(self.entry)
+        others = torch.cat([logits[:background], logits[background + 1 :]])
+        lead = others.logsumexp(dim=0) - logits[background]
+        least = torch.full_like(lead, math.log(probability / (1 - probability)))
+        return self._at_full_size(torch.stack([least, lead]), canvas) == 1
+
+    def _at_full_size(self, logits: Tensor, canvas: Canvas) -> Tensor:
+        """The class of each pixel of the upright picture."""
         steps = (torch.tensor(logits.shape[1:]) - 1) / (torch.tensor(canvas.pixels.shape[1:]) - 1)
         across, down = steps[1] * canvas.matrix[0, 0], steps[0] * canvas.matrix[1, 1]
         left, top = steps[1] * canvas.matrix[0, 2], steps[0] * canvas.matrix[1, 2]
@@ -115,7 +130,7 @@ def _background(entry: Entry) -> int:
     """The index of the class "background". raises: ValueError if the model has none."""
     names = [name for name, _ in entry.palette]
     if "background" not in names:
-        raise ValueError(f"model {entry.name!r} has no class 'background'; figure_first means nothing there")
+        raise ValueError(f"model {entry.name!r} has no class 'background', so that nothing stands before it")
     return names.index("background")
 
 

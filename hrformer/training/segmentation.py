@@ -46,11 +46,15 @@ class SegmentationTask:
         device: torch.device,
         left_out: LeftOut | None = None,
     ) -> None:
-        """The first folder says the classes; the others may be coarser (`hrformer.data.coarse`)."""
+        """The first folder says the classes; the others may be coarser (`hrformer.data.coarse`), and need no
+        pictures to validate on.
+        """
         self.recipe, self.device = recipe, device
         main, *others = directories
         self.validation = read_mask_folder(main, "val")
-        self.coarse_validation = [(folder, read_mask_folder(folder, "val")) for folder in others]
+        self.coarse_validation = [
+            (folder, read_mask_folder(folder, "val")) for folder in others if (folder / "val.txt").is_file()
+        ]
         known, named = labels_of(self.validation.classes), self.validation
         self.labels = known or main.resolve().name
         self.classes, self.colours = ((), ()) if known else (named.classes, named.colours)
