@@ -33,8 +33,8 @@ class Figures:
 
 
 def colours(count: int) -> Iterator[Colour]:
-    """Colours, no two alike up to 65,536."""
-    return ((number % 256, number // 256 % 256, number * 7 % 256) for number in range(count))
+    """Colours, no two alike up to 65,535, and none of them black, at which stand-in models stop."""
+    return ((number % 256, number // 256 % 256, number * 7 % 256) for number in range(1, count + 1))
 
 
 async def mixed_up(address: Address, *, pictures: int, connections: int) -> int:
