@@ -280,6 +280,15 @@ def test_a_figure_without_value_is_null(directory: Path, tmp_path: Path, capsys:
     assert values["intervals"]["foreground_iou"] == [None, None]
 
 
+def test_a_finder_that_the_manifest_does_not_have_is_missed(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out
+) -> None:
+    (tmp_path / "manifest.toml").write_text("format = 1\n")
+    monkeypatch.setenv("HRFORMER_WEIGHTS", str(tmp_path))
+    assert evaluate(directory, "pose", "poses", "--finder", "auto") == 2
+    assert "no default model for people; name one by --finder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("model", "data", "flags", "message"),
     [
@@ -300,7 +309,6 @@ def test_a_figure_without_value_is_null(directory: Path, tmp_path: Path, capsys:
         ("finder", "photographs", ["--flip-test"], "--flip-test is for pose and segmentation"),
         ("pose", "poses", ["--detections", "x.json"], "x.json cannot be read: No such file"),
         ("pose", "poses", ["--detections", "x.json", "--finder", "auto"], "leave out --finder"),
-        ("pose", "poses", ["--finder", "auto"], "no default model for people; name one by --finder"),
         ("pose", "poses", ["--finder", "hrformer-tiny-pose"], "is for pose; expected a model for people"),
         ("finder", "photographs", ["--finder", "auto"], "--finder is for pose; model 'finder' is for people"),
         ("pose", "poses", ["--box-threshold", "0.1"], "--box-threshold is for people, and for pose with"),
