@@ -140,7 +140,8 @@ def tiny_people() -> PeopleRecipe:
     hrformer train tiny-people --data DIR --output runs/tiny-people --minutes 100
         --from runs/tiny-pose/model.safetensors --threads 1
 
-    Half the depth takes half the time, since it runs before every pose. Not run to its end yet.
+    Half the depth takes half the time, since it runs before every pose. On a core of two (AMD EPYC,
+    AVX512-BF16), from weights that knew people: 10 crops a second, AP50 0.335 on 248 photographs.
     """
     return PeopleRecipe(
         network=people(replace(tiny(), modules=(1, 1, 1))),
