@@ -38,7 +38,7 @@ test: $(INSTALLED) ## all tests but the slow ones (ARGS="-k pose" for some, ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: soak
-soak: $(INSTALLED) ## the long tests of the service with their figures, in about ten minutes on an idle machine
+soak: $(INSTALLED) ## the long tests of the service with their figures, in about twenty minutes on an idle machine
 	@$(BIN)/python -m pytest -m slow tests/service/test_soak.py $(ARGS)
 
 .PHONY: bench
