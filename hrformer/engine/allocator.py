@@ -6,18 +6,17 @@ from functools import cache
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 _LARGEST_KEPT = 32 << 20  # bytes of a piece; glibc takes no larger limit
-ALL = -1
+_NEVER = -1
 _OWN_SETTINGS = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES", "LD_PRELOAD")
 
 
 @cache
-def keep_freed_memory(most: int = 1 << 30) -> bool:
-    """Lets the process keep freed pieces of up to 32 MiB, `most` bytes in all, instead of giving them back.
+def keep_freed_memory() -> bool:
+    """Lets the process keep freed pieces of up to 32 MiB instead of giving them back.
 
     A network on the CPU frees and asks again for the same megabytes at every operation; fetched anew from the
     system, page by page, they take a sixth of its time. Whoever chose settings or an allocator by the
     environment keeps them.
-    most: below 2 GiB, or `ALL`.
     returns: whether it is so; elsewhere than on Linux with glibc nothing is done.
     """
     if any(name in os.environ for name in _OWN_SETTINGS):
@@ -26,4 +25,4 @@ def keep_freed_memory(most: int = 1 << 30) -> bool:
         set_option = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return False
-    return bool(set_option(_MMAP_THRESHOLD, _LARGEST_KEPT) and set_option(_TRIM_THRESHOLD, most))
+    return bool(set_option(_MMAP_THRESHOLD, _LARGEST_KEPT) and set_option(_TRIM_THRESHOLD, _NEVER))

@@ -9,7 +9,7 @@ from hrformer.checkpoints.load import load_network
 from hrformer.checkpoints.manifest import find
 from hrformer.checkpoints.transfer import backbone_weights, load_backbone, put_backbone
 from hrformer.data.unreadable import LeftOut, Unreadable
-from hrformer.engine.allocator import ALL, keep_freed_memory
+from hrformer.engine.allocator import keep_freed_memory
 from hrformer.engine.device import set_threads
 from hrformer.modeling.network import Network, build
 from hrformer.training.changes import change
@@ -50,7 +50,7 @@ def sit(
     if minutes is not None and not minutes > 0:
         raise ValueError(f"minutes is {minutes:g}; expected more than 0")
     set_threads(threads)
-    keep_freed_memory(ALL)
+    keep_freed_memory()
     with joined(device) as own:
         check_batch(recipe.batch_size)
         run = open_run(recipe, own, output, resume=resume, source=source)
