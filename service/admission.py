@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from service.deadline import Deadline
-from service.estimates import Line, Margin, Spread
+from service.durations import Durations
+from service.estimates import Margin, Spread
 
 LONGEST_RETRY_S = 60
 NEAR = 0.5  # of the time left: what was expected to take less says nothing about waits that come too late
@@ -93,11 +94,14 @@ class Admission:
     bytes: int = 0
     coming: Counter[tuple[Hashable, bool]] = field(default_factory=Counter)  # admitted, and not yet queued
     searched: Counter[tuple[Hashable, Hashable, bool]] = field(default_factory=Counter)  # people not counted
-    times: dict[Hashable, Line] = field(default_factory=dict)
+    times: Durations = field(init=False)
     people: dict[Hashable, Spread] = field(default_factory=dict)  # of a picture, by the kind that finds them
     margin: Margin = field(default_factory=Margin)  # on expected waits, which are off either way
     _running: tuple[Hashable, int, float] | None = None  # kind, items, begin of the batch that runs
     _waited_since: float | None = None  # the end of the last batch, when something waited then
+
+    def __post_init__(self) -> None:
+        self.times = Durations(self.clock)
 
     @contextmanager
     def request(self) -> Iterator[Hold]:
@@ -177,8 +181,7 @@ class Admission:
         if self._running is None:
             return 0.0
         kind, count, begun = self._running
-        expected_s = self.times[kind].predict(count) if kind in self.times else 0.0
-        return max(expected_s - (self.clock() - begun), 0.0)
+        return max(self.times.predict(kind, count) - (self.clock() - begun), 0.0)
 
     @contextmanager
     def running(self, kind: Hashable, count: int) -> Iterator[None]:
@@ -198,9 +201,13 @@ class Admission:
             is_waited_for = any(count for _, _, count in self.queued())
             self._waited_since = self.clock() if is_waited_for else None
 
+    def batch_s(self, kind: Hashable, count: int) -> float:
+        """Seconds that nearly all batches of so many items stay below; 0 where that is not known."""
+        return 0.0 if self.times.is_doubtful(kind) else self.times.predict(kind, count) * self.margin.factor
+
     def observe(self, kind: Hashable, count: int, seconds: float) -> None:
         """A batch of a kind took so long."""
-        self.times.setdefault(kind, Line()).observe(count, seconds)
+        self.times.observe(kind, count, seconds)
 
     def _check_room(self, work: Work) -> None:
         waiting = self._items_ahead(urgent=False)
@@ -215,7 +222,7 @@ class Admission:
         needed_s = wait_s  # of what is begun nothing is lost for an estimate that is a little off
         if not work.is_begun:
             needed_s = wait_s * self.margin.factor + self._spread_s(work)
-        if needed_s > left_s:
+        if needed_s > left_s and not self._is_trial(work):
             raise DeadlineTooNear(
                 f"the answer would take about {wait_s * 1000:.0f} ms, but {left_s * 1000:.0f} ms are left of "
                 f"{deadline.timeout_ms} ms; allow more time by X-Timeout-Ms, or try later",
@@ -223,6 +230,11 @@ class Admission:
             )
         computed_s = wait_s - work.after_s
         return Promise(self.clock(), computed_s, is_near=0 < computed_s > NEAR * left_s)
+
+    def _is_trial(self, work: Work) -> bool:
+        """Whether a work is taken to see how long it takes: nobody is before it, none was of late."""
+        is_idle = self._running is None and not any(self._items_ahead(urgent=False).values())
+        return is_idle and self.times.is_doubtful(work.kind)
 
     def _items(self, work: Work) -> list[tuple[Hashable, float]]:
         """Items of each kind that a work has or is expected to have."""
@@ -251,9 +263,8 @@ class Admission:
             *self.searched.items(),
             ((work.kind, work.then, False), work.count),
         ]:
-            if then in self.times and kind in self.people:
-                each_s, _ = self.times[then].line()
-                squares += pictures * self.people[kind].variance() * each_s**2
+            if kind in self.people:
+                squares += pictures * self.people[kind].variance() * self.times.each_s(then) ** 2
         return DEVIATIONS * math.sqrt(squares)
 
     def _queue_s(self, ahead: Mapping[Hashable, float]) -> float:
@@ -264,12 +275,12 @@ class Admission:
 
         What comes later joins that one too, and makes it take longer.
         """
-        if not items or kind not in self.times:
+        if not items:
             return 0.0
-        time, size = self.times[kind], self.max_batch(kind)
+        size = self.max_batch(kind)
         batches = max(math.ceil(items / size - ROUNDING), 1)
-        usual = (batches - 1) * size + min(time.mean(), size)
-        return time.predict(max(items, usual), batches)
+        usual = (batches - 1) * size + min(self.times.usual(kind), size)
+        return self.times.predict(kind, max(items, usual), batches)
 
 
 @contextmanager

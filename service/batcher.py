@@ -32,13 +32,15 @@ class Batcher(Generic[Key, Item, Prepared, Result]):
     One batch runs at a time, and all its items have one key: that of the item next in line, urgent before
     others, then by arrival of the request. So no key starves, and an urgent item waits behind at most one
     batch. Nothing waits for a batch to fill, unless `max_wait_s` says how long the oldest item of a key may;
-    urgent ones never do. Of a batch that fails, both halves are run again, down to the item that cannot be
+    urgent ones never do. An item that would be too late when its batch is done is not begun, so that it costs
+    those behind it nothing. Of a batch that fails, both halves are run again, down to the item that cannot be
     run: it alone gets the exception. `is_fatal` tells the failures after which that is useless.
 
     run: of a key, items, and what `prepare` made of them or None: the results, one for each item, in order.
     prepare: called while a batch runs, for the next one once that is full. Its items stay in line until the
         model is free; when others are taken then, what was prepared is not used.
     max_batch: largest batch of a key.
+    takes_s: seconds that a batch of a key with so many items is expected to take.
     max_waiting: items of one key that may wait.
     """
 
@@ -48,12 +50,14 @@ class Batcher(Generic[Key, Item, Prepared, Result]):
         *,
         prepare: Callable[[Key, Sequence[Item]], Awaitable[Prepared]] | None = None,
         max_batch: Callable[[Key], int],
+        takes_s: Callable[[Key, int], float] = lambda key, count: 0.0,
         max_waiting: int,
         max_wait_s: float = 0.0,
         is_fatal: Callable[[Exception], bool] = lambda error: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._run, self._prepare, self._max_batch, self._max_waiting = run, prepare, max_batch, max_waiting
+        self._run, self._prepare = run, prepare
+        self._max_batch, self._takes_s, self._max_waiting = max_batch, takes_s, max_waiting
         self._max_wait_s, self._is_fatal = max_wait_s, is_fatal
         self._clock = clock
         self.line: Line[Key, Item, Result] = Line(clock)
@@ -110,7 +114,7 @@ class Batcher(Generic[Key, Item, Prepared, Result]):
             key, left_s = choice
             if left_s > 0:
                 await self._next_arrival(left_s)
-            elif batch := self.line.take(key, self._max_batch(key)):
+            elif batch := self.line.take(key, *self._size(key)):
                 self._running = batch
                 prepared = self._prepared(batch)
                 self._look_ahead()
@@ -122,6 +126,11 @@ class Batcher(Generic[Key, Item, Prepared, Result]):
         """The key that is run next, and for how long its items may still wait for others."""
         waits = [(head.key, self._time_to_fill_s(head)) for head in self.line.heads()]
         return min(waits, key=lambda wait: wait[1], default=None)  # of equals the first in line
+
+    def _size(self, key: Key) -> tuple[int, float]:
+        """Largest batch of a key, and the seconds that one of what waits takes."""
+        size = self._max_batch(key)
+        return size, self._takes_s(key, min(size, self.line.waiting(key.__eq__)))
 
     def _time_to_fill_s(self, head: Ticket[Key, Item, Result]) -> float:
         belongs = head.key.__eq__

@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 from hrformer.engine.side_by_side import use_torch_threads
-from service.estimates import Line
+from service.durations import Durations
 from service.threads import Threads
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ class Pool:
     def __init__(self, name: str, threads: int) -> None:
         # A decoder's own tensor operations must not start a team of threads for each core.
         self.threads = Threads(name, threads, begin=lambda: use_torch_threads(1))
-        self._times: dict[Hashable, Line] = {}
+        self._times = Durations()
         self._backlog_s = {False: 0.0, True: 0.0}  # by urgency: expected, of what waits or runs
 
     async def run(
@@ -37,12 +37,12 @@ class Pool:
             result, seconds = await self.threads.run(_timed, function, arguments, urgent=urgent)
         finally:
             self._backlog_s[urgent] -= expected_s
-        self._times.setdefault(kind, Line()).observe(size, seconds)
+        self._times.observe(kind, size, seconds)
         return result
 
     def expected_s(self, kind: Hashable, size: int) -> float:
         """Seconds that such work takes; 0 before there was any."""
-        return self._times[kind].predict(size) if kind in self._times else 0.0
+        return self._times.predict(kind, size)
 
     def wait_s(self, kind: Hashable, size: int, *, urgent: bool = False) -> float:
         """Seconds until such work would be done, had it come now."""

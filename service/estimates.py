@@ -66,6 +66,11 @@ class Line:
         self.t = self.fade * self.t + seconds
         self.nt = self.fade * self.nt + n * seconds
 
+    def weigh(self, share: float) -> None:
+        """What was observed until now counts for this share of what it did."""
+        self.weight, self.n, self.nn = share * self.weight, share * self.n, share * self.nn
+        self.t, self.nt = share * self.t, share * self.nt
+
     def line(self) -> tuple[float, float]:
         """Seconds for each unit, and to start: 0 while all had one size. Neither is negative."""
         spread = self.weight * self.nn - self.n * self.n

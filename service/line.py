@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 class Expired(Exception):
-    """The item's time was over before its batch began."""
+    """The item's time was over before its batch began, or would have been before that could end."""
 
 
 class Place(NamedTuple):
@@ -46,8 +46,9 @@ class Ticket(Generic[Key, Item, Result]):
     def waits(self) -> bool:
         return self.started_at is None and not self.result.done()
 
-    def is_wanted(self, now: float) -> bool:
-        if self.expires_at <= now:
+    def is_wanted(self, at: float) -> bool:
+        """Whether its result would be of use then."""
+        if self.expires_at <= at:
             self.fail(Expired())
         return not self.result.done()
 
@@ -102,15 +103,17 @@ class Line(Generic[Key, Item, Result]):
         self._lanes = {name: lane for name, lane in self._lanes.items() if lane}
         return sorted((next(iter(lane)) for lane in self._lanes.values()), key=lambda head: head.order)
 
-    def first(self, key: Key, count: int) -> list[Ticket[Key, Item, Result]]:
-        """The first so many tickets of a key, without those that were taken back or come too late."""
-        now = self._clock()
+    def first(self, key: Key, count: int, takes_s: float = 0.0) -> list[Ticket[Key, Item, Result]]:
+        """The first so many tickets of a key, without those that were taken back, or come too late for a
+        batch that takes so long.
+        """
+        done_at = self._clock() + takes_s
         lanes = (self._lanes.get((key, urgent), OrderedDict()) for urgent in (True, False))
-        return list(itertools.islice((t for lane in lanes for t in lane if t.is_wanted(now)), count))
+        return list(itertools.islice((t for lane in lanes for t in lane if t.is_wanted(done_at)), count))
 
-    def take(self, key: Key, count: int) -> list[Ticket[Key, Item, Result]]:
+    def take(self, key: Key, count: int, takes_s: float = 0.0) -> list[Ticket[Key, Item, Result]]:
         """The same, taken out of the line."""
-        tickets, now = self.first(key, count), self._clock()
+        tickets, now = self.first(key, count, takes_s), self._clock()
         for ticket in tickets:
             del self._lanes[key, ticket.is_urgent][ticket]
             ticket.started_at = now

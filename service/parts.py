@@ -97,6 +97,7 @@ def make_parts(settings: Settings) -> Parts:
         device.run if tracing is None else tracing.around(device.run),
         prepare=device.prepare,
         max_batch=lambda key: buckets(key.kind),
+        takes_s=lambda key, count: admission.batch_s(key.kind, count),
         max_waiting=settings.max_waiting_items,
         max_wait_s=settings.max_wait_ms / 1000,
         is_fatal=lambda error: isinstance(error, DeviceFailed),

@@ -12,6 +12,7 @@ from tests.service.virtual_time import run
 
 MAX_BATCH = 16
 CROP_S = 0.002  # for the crops of those who were found
+STALL_EVERY_S = 10.0
 START_S, EACH_S, NOISE = 0.05, 0.01, 0.1  # a batch takes START_S + EACH_S for each item, give or take a tenth
 
 
@@ -46,10 +47,14 @@ def overloaded(
     timeout_ms: int,
     counts: Sequence[int] = (1,),
     people: Sequence[int] | None = None,
+    stall_s: float = 0.0,
 ) -> Outcome:
     """So many times what the model can take, Poisson arrivals of requests with one of these numbers of boxes;
-    or of pictures to be searched, with one of these numbers of people."""
-    return run(_play(times, seconds, timeout_ms, counts, people))
+    or of pictures to be searched, with one of these numbers of people.
+
+    stall_s: by so much longer takes a batch every `STALL_EVERY_S`.
+    """
+    return run(_play(times, seconds, timeout_ms, counts, people, stall_s))
 
 
 @dataclass
@@ -59,13 +64,19 @@ class Played:
     timeout_ms: int
     outcome: Outcome
     chance: random.Random
+    stall_s: float = 0.0
+    stalls: int = 0
 
     def __post_init__(self) -> None:
         self._clock = clock = asyncio.get_running_loop().time
         bounds = Bounds(requests=10_000, items=10_000, bytes=1)
         self._admission = Admission(bounds, lambda kind: MAX_BATCH, self._queued, clock)
         self._batcher = Batcher[str, int, None, int](
-            self._model, max_batch=lambda key: MAX_BATCH, max_waiting=10_000, clock=clock
+            self._model,
+            max_batch=lambda key: MAX_BATCH,
+            takes_s=self._admission.batch_s,
+            max_waiting=10_000,
+            clock=clock,
         )
 
     def _queued(self) -> Iterator[tuple[str, bool, int]]:
@@ -74,8 +85,14 @@ class Played:
     async def _model(self, key: str, items: Sequence[int], prepared: None) -> Sequence[int]:
         with self._admission.running(key, len(items)):
             noise = self.chance.uniform(1 - NOISE, 1 + NOISE)
-            await asyncio.sleep((START_S + EACH_S * len(items)) * noise)
+            await asyncio.sleep((START_S + EACH_S * len(items)) * noise + self._stalled_s())
         return items
+
+    def _stalled_s(self) -> float:
+        if self._clock() < (self.stalls + 1) * STALL_EVERY_S:
+            return 0.0
+        self.stalls += 1
+        return self.stall_s
 
     async def ask(self, count: int, *, is_searched: bool) -> None:
         """A request for the poses of so many people, who may have to be found first."""
@@ -115,11 +132,16 @@ class Played:
 
 
 async def _play(
-    times: float, seconds: float, timeout_ms: int, counts: Sequence[int], people: Sequence[int] | None
+    times: float,
+    seconds: float,
+    timeout_ms: int,
+    counts: Sequence[int],
+    people: Sequence[int] | None,
+    stall_s: float,
 ) -> Outcome:
     loop, chance, is_searched = asyncio.get_running_loop(), random.Random(0), people is not None
     sizes = counts if people is None else people
-    played = Played(timeout_ms, Outcome(seconds=seconds), chance)
+    played = Played(timeout_ms, Outcome(seconds=seconds), chance, stall_s)
     asking = []
     rate = times * capacity() / (sum(sizes) / len(sizes) + is_searched)
     while loop.time() < seconds:

@@ -118,6 +118,7 @@ def test_waits_that_take_longer_than_expected_leave_more_room_to_the_next() -> N
         clock.now_s += 5.0
         subject.learn(promise, is_done=True)
     assert subject.margin.factor == pytest.approx(1.25, abs=0.07)
+    subject.observe("pose", 1, 1.0)
     with pytest.raises(DeadlineTooNear), subject.places(Work("pose", 4), within(4.7, clock)):
         pass
 
@@ -184,11 +185,11 @@ def test_the_time_between_two_batches_counts_while_something_waits() -> None:
     queued.clear()
     with subject.running("pose", 1):
         clock.now_s = 2.5
-    clock.now_s = 50.0
-    assert subject.times["pose"].t == pytest.approx(0.95 * 1.0 + 1.5)
+    clock.now_s = 4.0
+    assert subject.times.lines["pose"].t == pytest.approx(0.95 * 1.0 + 1.5)
     with subject.running("pose", 1):
-        clock.now_s = 51.0
-    assert subject.times["pose"].t == pytest.approx(0.95 * (0.95 * 1.0 + 1.5) + 1.0)
+        clock.now_s = 5.0
+    assert subject.times.lines["pose"].t == pytest.approx(0.95 * (0.95 * 1.0 + 1.5) + 1.0)
 
 
 def test_an_urgent_request_waits_for_the_batch_that_runs_and_for_urgent_ones() -> None:
@@ -206,6 +207,37 @@ def test_a_request_that_cannot_make_its_deadline_is_refused_at_once(count: int) 
         pass
     assert refusal.value.retry_after_s == min(60, -(-(11 * count - 5) // 10))  # a tenth is kept in hand
     assert subject.coming.total() == 0
+
+
+def test_one_batch_that_stalls_teaches_little() -> None:
+    subject = admission()
+    for _ in range(30):
+        subject.observe("pose", 4, 0.4)
+    subject.observe("pose", 4, 60.0)
+    assert subject.wait_s(Work("pose", 4)) == pytest.approx(0.4, rel=0.2)
+
+
+def test_a_lasting_change_is_learned_all_the_same() -> None:
+    subject = admission()
+    for seconds in [0.4] * 30 + [40.0] * 100:
+        subject.observe("pose", 4, seconds)
+    assert subject.wait_s(Work("pose", 4)) == pytest.approx(40.0, rel=0.1)
+
+
+def test_after_a_while_without_work_one_request_is_taken_to_see_how_long_it_takes() -> None:
+    clock = Clock()
+    subject = admission(clock=clock)
+    subject.observe("pose", 1, 10.0)
+    with pytest.raises(DeadlineTooNear), subject.places(Work("pose", 1), within(1.0, clock)):
+        pass
+    clock.now_s = 2.5
+    with subject.places(Work("pose", 1), within(1.0, clock)):
+        assert subject.batch_s("pose", 1) == 0  # so that the batcher begins it too
+        with pytest.raises(DeadlineTooNear), subject.places(Work("pose", 1), within(1.0, clock)):
+            pass
+    with subject.running("pose", 1):
+        clock.now_s += 0.1
+    assert subject.wait_s(Work("pose", 1)) < 0.3
 
 
 def test_a_request_that_can_make_its_deadline_is_taken() -> None:

@@ -288,6 +288,29 @@ def test_an_item_taken_back_frees_its_place() -> None:
     assert run(play()) == 0
 
 
+def test_an_item_that_would_be_too_late_is_not_begun() -> None:
+    """Four of a batch that takes 1.4 s: the one with 1.2 s left goes, and the next one takes its place."""
+
+    async def play() -> None:
+        model = Model()
+        batcher = Batcher[str, str, list[str], str](
+            model,
+            max_batch=MAX_BATCH.__getitem__,
+            takes_s=lambda key, count: 1 + count / 10,
+            max_waiting=9,
+            clock=(clock := asyncio.get_running_loop().time),
+        )
+        tickets = [
+            *batcher.submit("a", ["late"], expires_at=clock() + 1.2),
+            *batcher.submit("a", ["1", "2", "3", "4"], expires_at=clock() + 1.5),
+        ]
+        answers = await asyncio.gather(*(ticket.result for ticket in tickets), return_exceptions=True)
+        assert isinstance(answers[0], Expired)
+        assert [items for *_, items in model.ran] == [["1", "2", "3", "4"]]
+
+    run(play())
+
+
 def test_draining_finishes_what_was_taken_and_takes_no_more() -> None:
     async def play() -> list[str]:
         batcher = make_batcher(Model(), max_wait_s=100)

@@ -27,6 +27,13 @@ def test_three_times_too_much_work_costs_no_throughput(timeout_ms: int, late_sha
     assert outcome.late_share <= late_share  # what was accepted came in time
 
 
+@pytest.mark.parametrize(("timeout_ms", "of_capacity"), [(500, 0.8), (1500, 0.87), (4000, 0.9)])
+def test_a_stall_costs_little_more_than_its_time(timeout_ms: int, of_capacity: float) -> None:
+    """The machine stands still for one second of ten: 0.9 of the capacity is left at best."""
+    outcome = overloaded(3.0, seconds=60, timeout_ms=timeout_ms, stall_s=1.0)
+    assert outcome.of_capacity >= of_capacity
+
+
 def test_requests_of_many_boxes_are_refused_by_the_same_rule() -> None:
     outcome = overloaded(3.0, seconds=60, timeout_ms=2000, counts=(1, 1, 4, 60))
     assert outcome.of_capacity >= 0.9
