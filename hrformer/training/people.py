@@ -25,7 +25,7 @@ from hrformer.images.draw import draw_people
 from hrformer.modeling.config import PeopleHeadConfig
 from hrformer.modeling.network import Network
 from hrformer.training.augmentation.colour import vary_colour
-from hrformer.training.augmentation.geometric import Draw, mirror_matrices, people_matrices
+from hrformer.training.augmentation.geometric import Draw, mirror_matrices, one_of, people_matrices
 from hrformer.training.augmentation.pasting import (
     boxes_by,
     covered,
@@ -71,18 +71,18 @@ class PeopleTask:
 
     def batch(self, indices: Tensor, generator: torch.Generator) -> tuple[Tensor, Targets]:
         """Crops uint8, the last ones mosaics of four photographs, and what the network should say of them."""
-        recipe = self.recipe
+        recipe, size = self.recipe, one_of(self.recipe.crops, generator)
         mosaics = math.floor(recipe.augmentation.mosaic * len(indices))
         whole, first = indices[: len(indices) - mosaics], indices[len(indices) - mosaics :]
-        crops, boxes, kinds = self._crops(whole, recipe.input_size, generator)
+        crops, boxes, kinds = self._crops(whole, size, generator)
         if mosaics:
             others = Draw(generator, 3 * mosaics, self.device).rows(self.size)
-            tile = (recipe.input_size[0] // 2, recipe.input_size[1] // 2)
+            tile = (size[0] // 2, size[1] // 2)
             tiles = self._crops(torch.cat([first, others]), tile, generator)
             crops, boxes, kinds = _joined((crops, boxes, kinds), four_in_one(*tiles))
         draw = Draw(generator, len(indices), self.device)
         crops = vary_colour(crops, recipe.augmentation.colour, draw).round().to(torch.uint8)
-        return crops, encode_boxes(boxes, kinds == SOMEBODY, kinds == CROWD, recipe.input_size)
+        return crops, encode_boxes(boxes, kinds == SOMEBODY, kinds == CROWD, size)
 
     def _crops(
         self, indices: Tensor, size: Size, generator: torch.Generator

@@ -64,10 +64,26 @@ class PoseRecipe(Recipe):
 
 
 @dataclass(frozen=True)
-class MaskRecipe(Recipe):
-    """A class for every pixel."""
+class PictureRecipe(Recipe):
+    """What is known of a whole picture, which is shown to the network at one of several sizes."""
 
     input_sizes: tuple[tuple[int, int], ...] = ()  # (height, width) that the model is served at
+    turned_crops: bool = False  # half of the batches have crops of input_size turned by a right angle
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_sizes(self.input_sizes)
+
+    @property
+    def crops(self) -> tuple[tuple[int, int], ...]:
+        """(height, width) that a batch of crops may have."""
+        return (self.input_size, self.input_size[::-1]) if self.turned_crops else (self.input_size,)
+
+
+@dataclass(frozen=True)
+class MaskRecipe(PictureRecipe):
+    """A class for every pixel."""
+
     threshold: float = 0.9  # a pixel is hard when its class has a smaller probability (OHEM)
     min_kept: float = 0.1  # share of the pixels that counts as hard at least
     auxiliary_weight: float = 0.4
@@ -76,16 +92,14 @@ class MaskRecipe(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_sizes(self.input_sizes)
         if not 0 <= self.class_balance <= 1:
             raise ValueError(f"class_balance is {self.class_balance}; expected 0 to 1")
 
 
 @dataclass(frozen=True)
-class PeopleRecipe(Recipe):
+class PeopleRecipe(PictureRecipe):
     """The boxes of all people."""
 
-    input_sizes: tuple[tuple[int, int], ...] = ()  # (height, width) that the model is served at
     box_weight: float = 5.0  # of the boxes' loss; the centres' weighs 1
     smallest_px: float = 8.0  # long side, in the crop, under which a person is left out of the loss
     least_visible: float = 0.3  # share of the box in the crop, likewise
@@ -93,7 +107,6 @@ class PeopleRecipe(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_sizes(self.input_sizes)
         if not 0 <= self.augmentation.mosaic < 1:
             raise ValueError(f"augmentation.mosaic is {self.augmentation.mosaic}; expected 0 to below 1")
         if not 0 <= self.augmentation.paste <= 1:

@@ -23,7 +23,7 @@ from hrformer.images.draw import draw_mask
 from hrformer.modeling.config import SegmentationHeadConfig
 from hrformer.modeling.network import Network
 from hrformer.training.augmentation.colour import blur, vary_colour
-from hrformer.training.augmentation.geometric import Draw, mask_matrices, mirror_matrices
+from hrformer.training.augmentation.geometric import Draw, mask_matrices, mirror_matrices, one_of
 from hrformer.training.augmentation.resampling import cut
 from hrformer.training.cache import cache_masks
 from hrformer.training.contact_sheet import contact_sheet
@@ -73,7 +73,7 @@ class SegmentationTask:
 
     def batch(self, indices: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Crops uint8, and labels `(n, height, width)` int64, -1 where there is none."""
-        size, varied = self.recipe.input_size, self.recipe.augmentation
+        size, varied = one_of(self.recipe.crops, generator), self.recipe.augmentation
         draw = Draw(generator, len(indices), self.device)
         canvases, labels, sizes = (
             values[indices].to(self.device, non_blocking=True)

@@ -219,6 +219,15 @@ def test_labels_of_a_mask_move_with_the_picture(mask_set: Path, seed: int) -> No
     assert ((grey > 200) == (labels == 1))[known].float().mean() > 0.985
 
 
+def test_half_of_the_batches_of_masks_are_turned(mask_set: Path) -> None:
+    task = SegmentationTask([mask_set], mask_recipe(input_size=(64, 48), turned_crops=True), CPU)
+    generator = torch.Generator().manual_seed(0)
+    batches = [task.batch(torch.arange(3), generator) for _ in range(8)]
+
+    assert {tuple(crops.shape[2:]) for crops, _ in batches} == {(64, 48), (48, 64)}
+    assert all(labels.shape[1:] == crops.shape[2:] for crops, labels in batches)
+
+
 def test_what_lies_outside_the_picture_has_no_label(mask_set: Path) -> None:
     far = MaskAugmentation(smallest=0.5, largest=0.5, rotation_deg=0.0, aspect=0.0, colour=0.0)
     task = SegmentationTask([mask_set], mask_recipe(augmentation=far), CPU)

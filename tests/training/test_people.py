@@ -83,6 +83,15 @@ def test_boxes_lie_around_the_bright_people_however_crops_vary(people_set: Path,
             assert crop[:, 4 * row, 4 * column].amin() > 150  # 220 within a person, 40 around
 
 
+def test_half_of_the_batches_are_turned(people_set: Path) -> None:
+    recipe, drawn = people_recipe(input_size=(64, 96), turned_crops=True), generator()
+    task = PeopleTask([people_set], recipe, CPU)
+    batches = [task.batch(torch.arange(4), drawn) for _ in range(8)]
+
+    assert {tuple(crops.shape[2:]) for crops, _ in batches} == {(64, 96), (96, 64)}
+    assert all(4 * targets.heatmaps.shape[1] == crops.shape[2] for crops, targets in batches)
+
+
 @pytest.mark.parametrize("shape", [(96, 80), (30, 90)])
 def test_a_scale_is_that_of_the_longer_side(shape: tuple[int, int]) -> None:
     varied = replace(AS_SERVED, smallest=0.5, largest=0.5)

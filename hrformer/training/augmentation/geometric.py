@@ -1,5 +1,7 @@
 """Where a training crop lies: flips, scale, rotation, shift, half bodies; batched, on any device."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -42,6 +44,13 @@ class Draw:
 
     def chance(self, probability: float) -> Tensor:
         return self.uniform() < probability
+
+
+def one_of(sizes: Sequence[tuple[int, int]], generator: torch.Generator) -> tuple[int, int]:
+    """One of the sizes, each as likely; where there is one alone, nothing is drawn."""
+    if len(sizes) == 1:
+        return sizes[0]
+    return sizes[int(torch.randint(len(sizes), (1,), generator=generator))]
 
 
 def pose_matrices(
