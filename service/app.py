@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from hrformer import __version__
 from hrformer.images.decode import Limits
 from service.access import ApiKeys
+from service.body import ENVELOPE_BYTES
 from service.card import watch_card
 from service.edge import Edge, Endpoint
 from service.inference import Inference
@@ -109,9 +110,8 @@ def _add_routes(app: FastAPI, parts: Parts, limits: Limits) -> dict[str, Endpoin
     app.include_router(probe_routes(parts.lifecycle))
     app.include_router(metrics_routes(app.state.metrics_page))
     app.include_router(document_routes())
-    app.include_router(
-        oip_routes(replace(intake, parse=parse_request), inference, parts.models, parts.lifecycle)
-    )
+    oip_intake = replace(intake, parse=parse_request, envelope_bytes=ENVELOPE_BYTES)
+    app.include_router(oip_routes(oip_intake, inference, parts.models, parts.lifecycle))
     if parts.settings.admin_routes:
         app.include_router(admin_routes(app.state.reloader, parts.lifecycle))
     routes = [route for router in pictures for route in router.routes]

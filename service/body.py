@@ -3,7 +3,7 @@
 import asyncio
 import binascii
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,11 +76,12 @@ async def discard_body(receive: Receive, timeout_s: float) -> None:
             pass
 
 
-def parse_body(content_type: str, body: bytes, max_image_bytes: int) -> Upload:
+def parse_upload(headers: Mapping[str, str], body: bytes, max_image_bytes: int) -> Upload:
     """The picture and the fields beside it. Any type but a form or JSON is the file itself: the bytes decide.
 
     raises: Problem `empty-body`, `bad-multipart`, `bad-json`, `bad-base64` or `body-too-large`.
     """
+    content_type = headers.get("content-type", "")
     kind = _media_type(content_type)
     if kind == "multipart/form-data":
         upload = _from_form(content_type, body)

@@ -1,6 +1,6 @@
 """From a connection to a job: room for it, its body within limits, its deadline, a client that stays."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.admission import Admission, Hold
-from service.body import Upload, discard_body, max_bytes_of, parse_body, read_body
+from service.body import Upload, discard_body, max_bytes_of, parse_upload, read_body
 from service.decoding import Pool
 from service.disconnect import unless_gone
 from service.exchange import Exchange, deadline_of, is_urgent
@@ -28,7 +28,10 @@ class Intake:
     lifecycle: Lifecycle
     admission: Admission
     decoding: Pool
-    parse: Callable[[str, bytes, int], Upload] = parse_body  # content type, body, most bytes of a picture
+    parse: Callable[[Mapping[str, str], bytes, int], Upload] = (
+        parse_upload  # the last: most bytes of a picture
+    )
+    envelope_bytes: int = 0  # that a body may have beside the picture, whatever its type
 
     async def answer(
         self, request: Request, work: Callable[[Upload, Job], Coroutine[Any, Any, Response]]
@@ -63,15 +66,15 @@ class Intake:
             body = await read_body(
                 request.receive,
                 declared_bytes=_declared_bytes(request),
-                max_bytes=max_bytes_of(content_type, max_image_bytes),
+                max_bytes=max_bytes_of(content_type, max_image_bytes) + self.envelope_bytes,
                 timeout_s=self.settings.body_timeout_s,
                 on_bytes=lambda count: self.admission.keep(hold, count),
             )
             exchange.is_body_read, exchange.received_at = True, exchange.clock()
             if len(body) <= PARSED_HERE_BYTES:
-                return self.parse(content_type, body, max_image_bytes)
+                return self.parse(request.headers, body, max_image_bytes)
             return await self.decoding.run(
-                self.parse, content_type, body, max_image_bytes, kind="body", size=len(body)
+                self.parse, request.headers, body, max_image_bytes, kind="body", size=len(body)
             )
 
 

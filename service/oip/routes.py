@@ -10,11 +10,13 @@ from starlette.responses import Response
 from hrformer import __version__
 from service.body import Fields, Upload
 from service.documents.operations import path_parameter, problems
+from service.formats.table import JSON
 from service.inference import Inference
 from service.intake import Intake
 from service.lifecycle import Lifecycle
 from service.models import Models, Served
 from service.oip import tensors
+from service.oip.binary import EXTENSION, HEADER
 from service.oip.document import INFERENCE, METADATA
 from service.options import read_people_options, read_pose_options, read_segment_options
 from service.problems import RETRY_AFTER_S, Problem
@@ -41,8 +43,8 @@ def oip_routes(intake: Intake, inference: Inference, models: Models, lifecycle: 
 
     @router.get("/v2", responses=problems(401, 403))
     async def server() -> Response:
-        """Name, version, and the extensions of the protocol, of which there are none."""
-        return _json({"name": "hrformer", "version": __version__, "extensions": []})
+        """Name, version, and the extensions of the protocol."""
+        return _json({"name": "hrformer", "version": __version__, "extensions": [EXTENSION]})
 
     @router.get("/v2/models/{name}", responses=METADATA | problems(401, 403, 404), openapi_extra=NAME)
     async def describe(request: Request) -> Response:
@@ -57,34 +59,38 @@ def oip_routes(intake: Intake, inference: Inference, models: Models, lifecycle: 
 
     @router.post("/v2/models/{name}/infer", **INFERENCE)
     async def infer(request: Request) -> Response:
-        """One picture in base64, answered with the keypoints, boxes or mask as tensors."""
+        """One picture, in base64 or in binary, answered with the keypoints, boxes or mask as tensors."""
 
         async def work(upload: Upload, job: Job) -> Response:
             assert isinstance(upload, tensors.InferRequest)
             served = models[request.path_params["name"]]
-            tensors.check_outputs(upload.outputs, served.entry.task)
+            tensors.check_outputs(upload.names, served.entry.task)
             job.exchange.model = served.name
             fields = [*request.query_params.multi_items(), *upload.fields]
-            answer = await _answer(inference, models, job, served, fields)
-            return Response(
-                tensors.finished(answer, upload), headers=served.headers, media_type="application/json"
-            )
+            answer = await _answer(inference, models, job, served, fields, upload.has_binary)
+            body, json_bytes = tensors.finished(answer, upload)
+            if json_bytes is None:
+                return Response(body, headers=served.headers, media_type=JSON)
+            headers = {**served.headers, HEADER: str(json_bytes)}
+            return Response(body, headers=headers, media_type=tensors.BINARY)
 
         return await intake.answer(request, work)
 
     return router
 
 
-async def _answer(inference: Inference, models: Models, job: Job, served: Served, fields: Fields) -> bytes:
+async def _answer(
+    inference: Inference, models: Models, job: Job, served: Served, fields: Fields, is_binary: bool
+) -> bytes:
     for name, _ in fields:
         if name in ELSEWHERE:
             raise Problem("unknown-option", f"there is no option {name} here", field=name)
     if served.entry.task == "pose":
         options = read_pose_options([], fields)
-        return await inference.pose(job, served, models.default("people"), options, tensors.POSE)
+        return await inference.pose(job, served, models.default("people"), options, tensors.POSE[is_binary])
     if served.entry.task == "people":
-        return await inference.people(job, served, read_people_options([], fields), tensors.PEOPLE)
-    return await inference.segment(job, served, read_segment_options([], fields), tensors.SEGMENT)
+        return await inference.people(job, served, read_people_options([], fields), tensors.PEOPLE[is_binary])
+    return await inference.segment(job, served, read_segment_options([], fields), tensors.SEGMENT[is_binary])
 
 
 def _state(value: dict[str, Any], *, is_good: bool) -> Response:
@@ -96,4 +102,4 @@ def _state(value: dict[str, Any], *, is_good: bool) -> Response:
 
 
 def _json(value: dict[str, Any], status: int = 200) -> Response:
-    return Response(orjson.dumps(value), status, media_type="application/json")
+    return Response(orjson.dumps(value), status, media_type=JSON)

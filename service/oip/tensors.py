@@ -1,4 +1,4 @@
-"""Pictures and answers as tensors of the Open Inference Protocol v2, in JSON."""
+"""Pictures and answers as tensors of the Open Inference Protocol v2, in JSON or in binary."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,11 @@ from service.body import Upload, check_image, check_json, decode_base64
 from service.formats.npz import people_arrays, pose_arrays
 from service.formats.table import JSON, Format
 from service.models import Served
+from service.oip.binary import DATATYPES, BadBinary, assemble, element, in_binary, split
 from service.problems import Problem
 
 INPUT = "image"
-DATATYPES = {np.dtype(np.float32): "FP32", np.dtype(np.uint8): "UINT8"}
+BINARY = "application/octet-stream"
 
 # Name, datatype and shape of each output by task; -1 is the number of people, or the size of the picture.
 OUTPUTS: dict[str, tuple[tuple[str, str, tuple[int, ...]], ...]] = {
@@ -36,30 +37,44 @@ class InferRequest(Upload):
     """A picture, its options (the parameters), and what the answer shall have."""
 
     id: str | None
-    outputs: tuple[str, ...]  # none: all
+    outputs: tuple[tuple[str, bool], ...]  # names, and whether each is sent in binary; none: all
+    is_binary: bool  # whether those that are not named are
+
+    @property
+    def has_binary(self) -> bool:
+        """Whether anything of the answer is sent in binary."""
+        return any(is_binary for _, is_binary in self.outputs) if self.outputs else self.is_binary
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.outputs)
 
 
-def parse_request(_: str, body: bytes, max_image_bytes: int) -> InferRequest:
-    """The request of one BYTES input with a picture in base64.
+def parse_request(headers: Mapping[str, str], body: bytes, max_image_bytes: int) -> InferRequest:
+    """The request of one BYTES input: a picture's file, in base64 or in binary behind the JSON.
 
     raises: Problem `bad-json`, `bad-base64`, `empty-body` or `body-too-large`.
     """
     if not body:
         raise Problem("empty-body", "the body is empty: expected an inference request in JSON")
-    check_json(body)
     try:
-        request = orjson.loads(body)
-    except ValueError:
-        raise _bad("expected an inference request in JSON; tensors in binary are not read") from None
-    if not isinstance(request, dict):
-        raise _bad("expected an object with `inputs`")
-    image = decode_base64(_text_of(request.get("inputs")))
+        json, tensors = split(headers, body)
+        request = _object_of(json)
+        image = _image_of(request.get("inputs"), tensors)
+    except BadBinary as error:
+        raise _bad(str(error)) from error
     check_image(image, max_image_bytes)
     parameters = request.get("parameters", {})
     if not isinstance(parameters, dict):
         raise _bad("expected an object of options", "parameters")
-    given = [(name, value) for name, value in parameters.items() if value is not None]
-    return InferRequest(image, given, _id_of(request.get("id")), _names_of(request.get("outputs", [])))
+    is_binary = parameters.get("binary_data_output") is True
+    given = [
+        (name, value)
+        for name, value in parameters.items()
+        if value is not None and name != "binary_data_output"
+    ]
+    outputs = _outputs_of(request.get("outputs", []), is_binary=is_binary)
+    return InferRequest(image, given, _id_of(request.get("id")), outputs, is_binary)
 
 
 def metadata(served: Served) -> dict[str, Any]:
@@ -84,51 +99,100 @@ def check_outputs(names: Sequence[str], task: str) -> None:
         raise _bad(f"there is no output {unknown[0][:64]!r}; there are {', '.join(known)}", "outputs")
 
 
-def finished(answer: bytes, request: InferRequest) -> bytes:
-    """The answer with the request's id, and with the outputs that it names."""
-    if request.outputs and "mask" not in request.outputs:  # which is alone, and too long to be read again
+def finished(answer: bytes, request: InferRequest) -> tuple[bytes, int | None]:
+    """The answer with the request's id and the outputs that it names; the JSON's length if tensors follow."""
+    head = {} if request.id is None else {"id": request.id}
+    if request.has_binary:
+        return assemble(answer, head, request.outputs)
+    if request.outputs and "mask" not in request.names:  # which is alone, and too long to be read again
         value = orjson.loads(answer)
         outputs = {output["name"]: output for output in value["outputs"]}
-        answer = orjson.dumps(value | {"outputs": [outputs[name] for name in request.outputs]})
-    return answer if request.id is None else b'{"id":' + orjson.dumps(request.id) + b"," + answer[1:]
+        answer = orjson.dumps(value | {"outputs": [outputs[name] for name in request.names]})
+    return (answer if not head else orjson.dumps(head)[:-1] + b"," + answer[1:]), None
 
 
-def _pose(result: PoseResult) -> bytes:
-    return _answer(result.served, pose_arrays(result.people))
+def _head(served: Served) -> dict[str, Any]:
+    return {"model_name": served.name, "model_version": served.version}
 
 
-def _people(result: PeopleResult) -> bytes:
-    return _answer(result.served, people_arrays(result.people))
-
-
-def _segment(result: SegmentResult) -> bytes:
-    return _answer(result.served, {"mask": result.class_map})
-
-
-POSE: Format[PoseResult] = Format(JSON, _pose, is_light=True)
-PEOPLE: Format[PeopleResult] = Format(JSON, _people, is_light=True)
-SEGMENT: Format[SegmentResult] = Format(JSON, _segment)
-
-
-def _answer(served: Served, arrays: Mapping[str, np.ndarray]) -> bytes:
+def _in_json(served: Served, arrays: Mapping[str, np.ndarray]) -> bytes:
     outputs = [
         {"name": name, "datatype": DATATYPES[array.dtype], "shape": array.shape, "data": array.ravel()}
         for name, array in arrays.items()
     ]
-    value = {"model_name": served.name, "model_version": served.version, "outputs": outputs}
-    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps({**_head(served), "outputs": outputs}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _text_of(inputs: Any) -> str:
+def _pose(result: PoseResult) -> bytes:
+    return _in_json(result.served, pose_arrays(result.people))
+
+
+def _pose_in_binary(result: PoseResult) -> bytes:
+    return in_binary(_head(result.served), pose_arrays(result.people))
+
+
+def _people(result: PeopleResult) -> bytes:
+    return _in_json(result.served, people_arrays(result.people))
+
+
+def _people_in_binary(result: PeopleResult) -> bytes:
+    return in_binary(_head(result.served), people_arrays(result.people))
+
+
+def _segment(result: SegmentResult) -> bytes:
+    return _in_json(result.served, {"mask": result.class_map})
+
+
+def _segment_in_binary(result: SegmentResult) -> bytes:
+    return in_binary(_head(result.served), {"mask": result.class_map})
+
+
+# By whether the answer has tensors in binary.
+POSE: dict[bool, Format[PoseResult]] = {
+    False: Format(JSON, _pose, is_light=True),
+    True: Format(BINARY, _pose_in_binary, is_light=True),
+}
+PEOPLE: dict[bool, Format[PeopleResult]] = {
+    False: Format(JSON, _people, is_light=True),
+    True: Format(BINARY, _people_in_binary, is_light=True),
+}
+SEGMENT: dict[bool, Format[SegmentResult]] = {
+    False: Format(JSON, _segment),
+    True: Format(BINARY, _segment_in_binary),
+}
+
+
+def _object_of(json: bytes) -> dict[str, Any]:
+    check_json(json)
+    try:
+        request = orjson.loads(json)
+    except ValueError:
+        raise _bad("expected an inference request in JSON; tensors in binary need their header") from None
+    if not isinstance(request, dict):
+        raise _bad("expected an object with `inputs`")
+    return request
+
+
+def _image_of(inputs: Any, tensors: bytes | None) -> bytes:
+    """The picture's file. raises: Problem, BadBinary."""
     one = inputs[0] if isinstance(inputs, list) and len(inputs) == 1 else None
     if not isinstance(one, dict) or (one.get("name"), one.get("datatype")) != (INPUT, "BYTES"):
         raise _bad(f"expected one input, `{INPUT}`, of datatype BYTES")
-    data = one.get("data")
+    shape = one.get("shape")
+    if not isinstance(shape, list) or not shape or set(map(str, shape)) != {"1"}:
+        raise _bad("expected shape [1]: one picture in a request")
+    parameters = one.get("parameters")
+    size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
+    if size is not None or tensors:
+        return element(size, tensors or b"")
+    return decode_base64(_text_of(one.get("data")))
+
+
+def _text_of(data: Any) -> str:
     while isinstance(data, list) and len(data) == 1:  # flat, or in as many lists as the shape has sides
         data = data[0]
-    shape = one.get("shape")
-    if not isinstance(data, str) or not isinstance(shape, list) or not shape or set(map(str, shape)) != {"1"}:
-        raise _bad("expected shape [1] and, in `data`, one picture in base64; binary tensors are not read")
+    if not isinstance(data, str):
+        raise _bad("expected, in `data`, one picture in base64, or `binary_data_size` in `parameters`")
     return data
 
 
@@ -138,15 +202,14 @@ def _id_of(given: Any) -> str | None:
     return given or None
 
 
-def _names_of(outputs: Any) -> tuple[str, ...]:
+def _outputs_of(outputs: Any, *, is_binary: bool) -> tuple[tuple[str, bool], ...]:
     objects = [one for one in outputs if isinstance(one, dict)] if isinstance(outputs, list) else [{}]
     names = [name for one in objects if isinstance(name := one.get("name"), str)]
     if len(names) < len(objects) or len(objects) < len(outputs) or len(set(names)) < len(names):
         raise _bad("expected a list of objects with a name each, and no name twice", "outputs")
     parameters = [one.get("parameters") for one in objects]
-    if any(isinstance(one, dict) and one.get("binary_data") for one in parameters):
-        raise _bad("tensors in binary are not offered; ask for them without binary_data", "outputs")
-    return tuple(names)
+    asked = [one.get("binary_data", is_binary) if isinstance(one, dict) else is_binary for one in parameters]
+    return tuple((name, one is True) for name, one in zip(names, asked, strict=True))
 
 
 def _bad(detail: str, field: str = "inputs") -> Problem:

@@ -1,12 +1,15 @@
 """`/v2`: the Open Inference Protocol, as KServe's clients ask."""
 
 import base64
+import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import numpy.typing as npt
+import orjson
 import pytest
 
 import hrformer
@@ -16,7 +19,9 @@ from tests.service.echo_models import EchoPeople
 from tests.service.pictures import plain
 
 INFER = "/v2/models/echo-pose/infer"
-TEXT = base64.b64encode(plain((100, 150, 200), width=20, height=16)).decode()
+LENGTH = "Inference-Header-Content-Length"
+PICTURE = plain((100, 150, 200), width=20, height=16)
+TEXT = base64.b64encode(PICTURE).decode()
 
 
 def inputs(**changes: Any) -> list[dict[str, Any]]:
@@ -39,7 +44,7 @@ async def oip() -> AsyncIterator[Running]:
 async def test_the_server_tells_its_name_and_health(oip: Running) -> None:
     asked = {path: await oip.client.get(path) for path in ("/v2", "/v2/health/live", "/v2/health/ready")}
     assert [answer.json() for answer in asked.values()] == [
-        {"name": "hrformer", "version": hrformer.__version__, "extensions": []},
+        {"name": "hrformer", "version": hrformer.__version__, "extensions": ["binary_tensor_data"]},
         {"live": True},
         {"ready": True},
     ]
@@ -130,10 +135,6 @@ async def test_the_id_comes_back_and_only_the_outputs_that_are_named(oip: Runnin
         ({"inputs": inputs(), "outputs": ["scores"]}, "bad-json"),
         ({"inputs": inputs(), "outputs": [{"name": "mask"}]}, "bad-json"),
         ({"inputs": inputs(), "outputs": [{"name": "scores"}] * 2}, "bad-json"),
-        (
-            {"inputs": inputs(), "outputs": [{"name": "scores", "parameters": {"binary_data": True}}]},
-            "bad-json",
-        ),
     ],
 )
 async def test_what_cannot_be_read_is_a_problem_with_the_error_of_the_protocol(
@@ -145,10 +146,83 @@ async def test_what_cannot_be_read_is_a_problem_with_the_error_of_the_protocol(
     assert 400 <= answer.status_code < 500
 
 
-async def test_a_tensor_in_binary_is_refused_in_words(oip: Running) -> None:
-    body = b'{"inputs":[{"name":"image","datatype":"BYTES","shape":[1]}]}\x00\x01'
-    answer = await oip.client.post(INFER, content=body, headers={"Inference-Header-Content-Length": "60"})
-    assert (answer.status_code, "binary" in answer.json()["error"]) == (400, True)
+def binary_request(size: int | None = None, **more: Any) -> tuple[bytes, dict[str, str]]:
+    """The picture behind the JSON, and the headers; size: what is said of its bytes, if not the truth."""
+    behind = struct.pack("<I", len(PICTURE)) + PICTURE
+    one = {"name": "image", "datatype": "BYTES", "shape": [1]}
+    one["parameters"] = {"binary_data_size": len(behind) if size is None else size}
+    json = orjson.dumps({"inputs": [one]} | more)
+    return json + behind, {LENGTH: str(len(json)), "Content-Type": "application/octet-stream"}
+
+
+def read(answer: httpx.Response) -> dict[str, npt.NDArray[Any]]:
+    """The outputs of an answer, in JSON or in binary, as a client reads them."""
+    length = int(answer.headers.get(LENGTH, len(answer.content)))
+    value, behind = orjson.loads(answer.content[:length]), answer.content[length:]
+    found = {}
+    for output in value["outputs"]:
+        dtype = np.dtype({"FP32": "<f4", "UINT8": "u1"}[output["datatype"]])
+        if "data" in output:
+            found[output["name"]] = np.array(output["data"], dtype).reshape(output["shape"])
+            continue
+        size = output["parameters"]["binary_data_size"]
+        found[output["name"]] = np.frombuffer(behind[:size], dtype).reshape(output["shape"])
+        behind = behind[size:]
+    assert behind == b""
+    return found
+
+
+@pytest.mark.parametrize("model", ["echo-pose", "echo-people", "echo-parsing"])
+async def test_tensors_in_binary_are_those_of_json(oip: Running, model: str) -> None:
+    path, everything = f"/v2/models/{model}/infer", {"parameters": {"binary_data_output": True}}
+    body, headers = binary_request(**everything)
+    answers = [
+        await oip.client.post(path, json={"inputs": inputs()}),
+        await oip.client.post(path, json={"inputs": inputs()} | everything),
+        await oip.client.post(path, content=body, headers=headers),
+    ]
+    plainly, *in_binary = [read(answer) for answer in answers]
+    assert [LENGTH in answer.headers for answer in answers] == [False, True, True]
+    for found in in_binary:
+        assert list(found) == list(plainly)
+        assert all(np.array_equal(found[name], plainly[name]) for name in plainly)
+
+
+async def test_each_output_is_sent_as_it_is_asked_for(oip: Running) -> None:
+    wanted = [{"name": "keypoints", "parameters": {"binary_data": True}}, {"name": "scores"}]
+    body, headers = binary_request(id="7", outputs=wanted)
+    answer = await oip.client.post(INFER, content=body, headers=headers)
+    head = orjson.loads(answer.content[: int(answer.headers[LENGTH])])
+    assert (head["id"], list(read(answer))) == ("7", ["keypoints", "scores"])
+    assert ["data" in output for output in head["outputs"]] == [False, True]
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+
+
+@pytest.mark.parametrize(
+    ("size", "length"),
+    [(5, None), (-1, None), (None, "1000000"), (None, "-1"), (None, "x"), (None, "0"), (None, "9" * 5000)],
+)
+async def test_lengths_that_do_not_fit_are_refused(
+    oip: Running, size: int | None, length: str | None
+) -> None:
+    body, headers = binary_request(size)
+    answer = await oip.client.post(
+        INFER, content=body, headers=headers | ({LENGTH: length} if length else {})
+    )
+    assert (answer.status_code, answer.json()["type"]) == (400, "/problems/bad-json")
+
+
+@pytest.mark.parametrize("behind", [b"", b"\0", struct.pack("<I", 9) + b"short", struct.pack("<I", 0)])
+async def test_an_element_has_the_length_that_it_says(oip: Running, behind: bytes) -> None:
+    one = {
+        "name": "image",
+        "datatype": "BYTES",
+        "shape": [1],
+        "parameters": {"binary_data_size": len(behind)},
+    }
+    json = orjson.dumps({"inputs": [one]})
+    answer = await oip.client.post(INFER, content=json + behind, headers={LENGTH: str(len(json))})
+    assert answer.json()["type"] == ("/problems/empty-body" if len(behind) == 4 else "/problems/bad-json")
 
 
 async def test_an_unknown_model_is_404_everywhere(oip: Running) -> None:
