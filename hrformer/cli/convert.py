@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hrformer.cli.arguments import add_fields, from_flags, parse_value
 
 if TYPE_CHECKING:
+    from hrformer.checkpoints.convert import Conversion
     from hrformer.checkpoints.manifest import Entry
     from hrformer.modeling.network import Network
 
@@ -17,7 +18,8 @@ DESCRIPTION = """\
 Reads a checkpoint (.pth or .safetensors) of the authors' pose, segmentation or classification network, or of
 mmpose 1.x, and writes NAME.safetensors and its entry in manifest.toml into the folder DIR. Family, variant,
 window, joints and classes are seen from the keys. Every key must be known and none missing. No code in the
-file is run. A weight file that `hrformer train` wrote describes itself, and keeps its figures."""
+file is run. A weight file that `hrformer train` wrote describes itself, and keeps its figures; with --average
+the weights are the mean of several such files, which nobody has measured yet."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -36,6 +38,14 @@ def parser() -> argparse.ArgumentParser:
         "--dtype",
         choices=("float32", "float16"),
         help="of the matrices in the file (default: float32, of a trained one its own)",
+    )
+    p.add_argument(
+        "--average",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="another run's weights, that went on from the same state; may be repeated",
     )
     p.add_argument("--input-size", metavar="HEIGHTxWIDTH", type=_size, help="that the model was trained for")
     p.add_argument("--labels", help="name of the joint set or of the classes")
@@ -78,21 +88,42 @@ def main(argv: list[str]) -> int:
 
 def _read(arguments: argparse.Namespace) -> "tuple[Network, Entry, str]":
     """The network in the file, its entry to be written, and where it comes from."""
-    from hrformer.checkpoints.configuration import task_of, variant_of
-    from hrformer.checkpoints.convert import Conversion, convert, entry_for
-    from hrformer.checkpoints.load import load_network
-    from hrformer.checkpoints.manifest import describes_itself, entry_of_file
+    from hrformer.checkpoints.convert import Conversion
+    from hrformer.checkpoints.manifest import describes_itself
 
     conversion = from_flags(Conversion, arguments)
-    if describes_itself(arguments.source):
-        if conversion != Conversion():
-            flags = ", ".join("--" + field.name.replace("_", "-") for field in fields(Conversion))
-            raise ValueError(f"{arguments.source} describes itself; {flags} are for published checkpoints")
-        entry = entry_of_file(arguments.source)
-        name = arguments.name or f"hrformer-{entry.variant}-{entry.task}"
-        file = arguments.output.resolve() / f"{name}.safetensors"
-        precision = arguments.dtype or entry.precision
-        return load_network(entry), replace(entry, name=name, file=file, precision=precision), "trained here"
+    if not describes_itself(arguments.source):
+        if arguments.average:
+            raise ValueError(f"{arguments.source} was not trained here; --average takes no published weights")
+        return _published(arguments, conversion)
+    if conversion != Conversion():
+        flags = ", ".join("--" + field.name.replace("_", "-") for field in fields(Conversion))
+        raise ValueError(f"{arguments.source} describes itself; {flags} are for published checkpoints")
+    return _trained(arguments)
+
+
+def _trained(arguments: argparse.Namespace) -> "tuple[Network, Entry, str]":
+    from hrformer.checkpoints.average import average
+    from hrformer.checkpoints.load import load_network
+    from hrformer.checkpoints.manifest import entry_of_file
+
+    entries = [entry_of_file(file) for file in (arguments.source, *arguments.average)]
+    name = arguments.name or f"hrformer-{entries[0].variant}-{entries[0].task}"
+    entry = replace(
+        entries[0],
+        name=name,
+        file=arguments.output.resolve() / f"{name}.safetensors",
+        precision=arguments.dtype or entries[0].precision,
+    )
+    if len(entries) == 1:
+        return load_network(entries[0]), entry, "trained here"
+    return average(entries), replace(entry, metrics={}), f"mean of {len(entries)} trained here"
+
+
+def _published(arguments: argparse.Namespace, conversion: "Conversion") -> "tuple[Network, Entry, str]":
+    from hrformer.checkpoints.configuration import task_of, variant_of
+    from hrformer.checkpoints.convert import convert, entry_for
+
     network, family = convert(arguments.source, conversion)
     name = arguments.name or f"hrformer-{variant_of(network.config.backbone)}-{task_of(network.config)}"
     dtype = arguments.dtype or "float32"

@@ -8,9 +8,11 @@ import torch
 
 from hrformer.checkpoints.load import load_network
 from hrformer.checkpoints.manifest import default_model, find, read_manifest
+from hrformer.checkpoints.save import save_entry
 from hrformer.cli.main import main
+from hrformer.modeling.network import Network
 from tests.checkpoints.published import CASES, IMAGENET, POSE, state_of
-from tests.material import people_entry, saved
+from tests.material import people_entry, saved, shallow_people
 
 
 @pytest.fixture(scope="module")
@@ -195,3 +197,21 @@ def test_inspecting_a_model_for_people_shows_its_head_and_cost(
 
     assert (found["task"], found["size"], found["head"]) == ("people", "64x96", {"channels": 16})
     assert found["multiply_adds"] > 1e7
+
+
+def test_several_runs_are_averaged_and_their_figures_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    networks = [Network(shallow_people()).eval() for _ in range(3)]
+    entries = [
+        people_entry(name, file=tmp_path / f"{name}.safetensors", metrics={"AP50": 0.5}) for name in "abc"
+    ]
+    runs = [save_entry(*pair) for pair in zip(networks, entries, strict=True)]
+    others = [flag for run in runs[1:] for flag in ("--average", str(run.file))]
+    assert main(["convert", str(runs[0].file), *others, "--output", str(tmp_path), "--name", "mean"]) == 0
+    mean = find("mean", tmp_path / "manifest.toml")
+    states = [network.state_dict() for network in networks]
+    for key, value in load_network(mean).state_dict().items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, sum(state[key] for state in states) / 3, rtol=1e-3, atol=1e-5)
+    assert (dict(mean.metrics), "mean of 3" in capsys.readouterr().out) == ({}, True)
