@@ -53,7 +53,9 @@ class SegmentationTask:
         main, *others = directories
         self.validation = read_mask_folder(main, "val")
         self.coarse_validation = [
-            (folder, read_mask_folder(folder, "val")) for folder in others if (folder / "val.txt").is_file()
+            (folder, read_mask_folder(folder, "val"))
+            for folder in dict.fromkeys(others)
+            if folder != main and (folder / "val.txt").is_file()
         ]
         known, named = labels_of(self.validation.classes), self.validation
         self.labels = known or main.resolve().name
