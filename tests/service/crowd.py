@@ -151,15 +151,18 @@ async def soak(address: Address, *, requests: int, clients: int, seconds: float)
 
 
 async def leave_again(address: Address, data: bytes, *, clients: int, seconds: float) -> int:
-    """How many requests so many clients send and do not wait for; each stays for a tenth of a second."""
-    end = time.perf_counter() + seconds
+    """How many requests so many clients send and do not wait for; each stays for 0.05 to 0.15 s.
+
+    All for the same time, they would come and go in step with each other and with the model's batches.
+    """
+    end, chance = time.perf_counter() + seconds, random.Random(0)
 
     async def ask_and_leave() -> int:
         left = 0
         while time.perf_counter() < end:
             connection = await Connection.open(address)
             connection.send(data)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(chance.uniform(0.05, 0.15))
             await connection.leave()
             left += 1
         return left
