@@ -28,9 +28,7 @@ class Intake:
     lifecycle: Lifecycle
     admission: Admission
     decoding: Pool
-    parse: Callable[[Mapping[str, str], bytes, int], Upload] = (
-        parse_upload  # the last: most bytes of a picture
-    )
+    parse: Callable[[Mapping[str, str], bytes, int], Upload] = parse_upload  # headers, body, most bytes
     envelope_bytes: int = 0  # that a body may have beside the picture, whatever its type
 
     async def answer(

@@ -13,10 +13,7 @@ import orjson
 
 HEADER = "Inference-Header-Content-Length"
 EXTENSION = "binary_tensor_data"
-LENGTH = struct.Struct(
-    "<I"
-)  # before an element of BYTES, and before the JSON of an answer kept for `assemble`
-
+LENGTH = struct.Struct("<I")  # before an element of BYTES, and before the JSON of an answer for `assemble`
 LONGEST = 999_999_999  # bytes that a header may tell of
 
 DTYPES: dict[str, np.dtype[Any]] = {"FP32": np.dtype("<f4"), "UINT8": np.dtype(np.uint8)}
