@@ -23,7 +23,9 @@ STEP_PX = 32  # the stride of the network's lowest resolution
 class SegmentationCoding:
     """How the logits are read; the manifest's `decode` table."""
 
-    figure_first: bool = False  # whether all classes but the background are first weighed together against it
+    # Probability of all classes but the background together from which on a pixel is of one of them; without
+    # it, every class, the background too, stands for itself.
+    figure_from: float | None = None
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> "SegmentationCoding":
@@ -31,10 +33,9 @@ class SegmentationCoding:
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise ValueError(f"unknown decode option {unknown[0]!r}; known are {', '.join(sorted(known))}")
-        if not isinstance(values.get("figure_first", False), bool):
-            raise ValueError(
-                f"decode option figure_first is {values['figure_first']!r}; expected true or false"
-            )
+        least = values.get("figure_from")
+        if least is not None and not (isinstance(least, float) and 0 < least < 1):
+            raise ValueError(f"decode option figure_from is {least!r}; expected a number between 0 and 1")
         return cls(**values)
 
 
@@ -52,7 +53,7 @@ class SegmentationEngine:
         assert isinstance(entry.config.head, SegmentationHeadConfig)
         self.classes = entry.config.head.classes
         self.coding = SegmentationCoding.from_values(entry.decode)
-        self.background = _background(entry) if self.coding.figure_first else None
+        self.background = _background(entry) if self.coding.figure_from else None
         self.runner = Runner(network, entry.pixels, device=device, precision=precision)
 
     def __call__(self, canvases: Tensor) -> Tensor:
@@ -92,8 +93,8 @@ class SegmentationEngine:
 
         The logits are enlarged, not the classes: bilinear with the canvas's corners aligned, as in training.
         """
-        if self.background is not None:
-            logits = figure_first(logits, self.background)
+        if self.background is not None and self.coding.figure_from is not None:
+            logits = figure_first(logits, self.background, self.coding.figure_from)
         return self._at_full_size(logits, canvas)
 
     def figure(self, logits: Tensor, canvas: Canvas, probability: float) -> Tensor:

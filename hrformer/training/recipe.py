@@ -87,6 +87,7 @@ class MaskRecipe(PictureRecipe):
     threshold: float = 0.9  # a pixel is hard when its class has a smaller probability (OHEM)
     min_kept: float = 0.1  # share of the pixels that counts as hard at least
     auxiliary_weight: float = 0.4
+    figure_from: float = 0.5  # with coarse labels: probability from which on a pixel is not background
     class_balance: float = 0.0  # a label weighs its share of the pixels to the power of minus this: 0 to 1
     augmentation: MaskAugmentation = field(default_factory=MaskAugmentation)
 
@@ -94,6 +95,8 @@ class MaskRecipe(PictureRecipe):
         super().__post_init__()
         if not 0 <= self.class_balance <= 1:
             raise ValueError(f"class_balance is {self.class_balance}; expected 0 to 1")
+        if not 0 < self.figure_from < 1:
+            raise ValueError(f"figure_from is {self.figure_from}; expected more than 0, less than 1")
 
 
 @dataclass(frozen=True)

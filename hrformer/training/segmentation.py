@@ -151,7 +151,7 @@ class SegmentationTask:
             metrics=metrics,
             classes=self.classes,
             colours=self.colours,
-            decode={"figure_first": True} if self.groups else {},
+            decode={"figure_from": self.recipe.figure_from} if self.groups else {},
         )
 
     def _engine(self, network: Network) -> SegmentationEngine:

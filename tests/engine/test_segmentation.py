@@ -144,13 +144,13 @@ def test_warming_up_runs_every_size(engine: SegmentationEngine) -> None:
 
 
 def test_a_background_that_is_not_there_cannot_be_put_last() -> None:
-    entry = mask_entry(labels="camvid", config=segmentation(shallow(), 11), decode={"figure_first": True})
+    entry = mask_entry(labels="camvid", config=segmentation(shallow(), 11), decode={"figure_from": 0.5})
 
     with pytest.raises(ValueError, match="has no class 'background'"):
         SegmentationEngine(seeded(entry.config), entry, device="cpu")
 
 
-@pytest.mark.parametrize("decode", [{"figure_last": True}, {"figure_first": 1}])
+@pytest.mark.parametrize("decode", [{"figure_last": True}, {"figure_from": True}, {"figure_from": 1.0}])
 def test_an_unknown_way_to_read_logits_is_refused(decode: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="decode option"):
         SegmentationEngine(seeded(shallow_person()), mask_entry(decode=decode), device="cpu")
@@ -159,7 +159,7 @@ def test_an_unknown_way_to_read_logits_is_refused(decode: dict[str, float]) -> N
 def test_a_canvas_is_read_figure_first_where_the_manifest_says_so() -> None:
     classes = segmentation(shallow(), 10)
     apart = SegmentationEngine(seeded(classes), mask_entry(labels="parsing", config=classes), device="cpu")
-    entry = mask_entry(labels="parsing", config=classes, decode={"figure_first": True})
+    entry = mask_entry(labels="parsing", config=classes, decode={"figure_from": 0.5})
     together = SegmentationEngine(seeded(classes), entry, device="cpu")
     canvas = apart.prepare(Picture(random_picture(48, 64), 48, 64))
     logits = torch.full((10, 16, 12), 1.0)

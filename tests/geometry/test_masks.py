@@ -85,6 +85,13 @@ def test_a_figure_wins_by_all_its_parts_together() -> None:
     assert decided.tolist() == [[1, 0, 2]]
 
 
+def test_a_figure_wins_from_the_given_probability_on() -> None:
+    probabilities = torch.tensor([[0.72, 0.18, 0.1], [0.68, 0.1, 0.22]]).T
+    decided = figure_first(probabilities.log()[:, None], background=0, probability=0.3).argmax(dim=0)
+
+    assert decided.tolist() == [[0, 2]]
+
+
 def test_which_part_of_a_figure_it_is_stays_as_it_was() -> None:
     logits = torch.randn(5, 4, 6, generator=torch.Generator().manual_seed(0))
     decided = figure_first(logits, background=3)
