@@ -29,7 +29,7 @@ def test_a_class_map_is_the_argmax_of_resized_logits(given_logits: Tensor, size:
 def test_strips_equal_the_whole(given_logits: Tensor, size: tuple[int, int], values: int) -> None:
     whole = class_map(given_logits, *size)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(geometry_masks, "_STRIP_VALUES", values)
+        patch.setattr(geometry_masks, "_VALUES_AT_ONCE", values)
         strips = class_map(given_logits, *size)
 
     assert torch.equal(strips, whole)
