@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 Window = tuple[float, float, float, float]  # top, left, height, width
-Lines = tuple[Tensor, Tensor]  # for each output line: the last input line before it, and the next one's weight
+Lines = tuple[Tensor, Tensor]  # for each output line: the input line before it, the weight of the next one
 _VALUES_AT_ONCE = 4_000_000  # logits at the picture's size that may be held: 16 MB, some five times
 _UNDECIDED = 256  # no class: there are at most 256
 
@@ -29,7 +29,8 @@ def class_map(logits: Tensor, height: int, width: int, *, window: Window | None 
     decided = _decided(logits)
     nodes = logits.float().permute(1, 2, 0).contiguous()  # (h, w, classes)
     rows_at_once = max(1, _VALUES_AT_ONCE // (len(logits) * width))
-    for strip, row, weight in zip(*(line.split(rows_at_once) for line in (answer, rows, down)), strict=True):
+    parts = (torch.split(line, rows_at_once) for line in (answer, rows, down))
+    for strip, row, weight in zip(*parts, strict=True):
         classes = decided.index_select(0, row).index_select(1, columns).flatten()
         between = (classes == _UNDECIDED).nonzero()[:, 0]
         means = _at(between // width, between % width, nodes, (row, weight), (columns, across))
@@ -39,8 +40,8 @@ def class_map(logits: Tensor, height: int, width: int, *, window: Window | None 
 
 
 def _decided(logits: Tensor) -> Tensor:
-    """The likeliest class of all that lies between a logit and its right and lower neighbours, `(h, w)` int16;
-    `_UNDECIDED` where they differ.
+    """The likeliest class between each logit and its right and lower neighbours, `(h, w)` int16, where they
+    agree, else `_UNDECIDED`.
     """
     likeliest = logits.max(dim=0).indices.to(torch.int16)  # four times as fast as argmax across planes
     decided = likeliest.clone()
@@ -65,7 +66,7 @@ def _at(y: Tensor, x: Tensor, nodes: Tensor, down: Lines, across: Lines) -> Tens
 
 
 def figure_first(logits: Tensor, background: int, probability: float = 0.5) -> Tensor:
-    """The logits with the background moved to where it wins if the rest together have less than `probability`.
+    """The logits, the background moved to where it wins if the rest together have less than `probability`.
 
     logits: `(classes, h, w)`. Which of the other classes is the likeliest stays as it is. A model that has
     learned of many figures without their parts spreads what it knows over the parts: none of them may beat
