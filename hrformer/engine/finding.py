@@ -28,9 +28,10 @@ from torch import Tensor
 from hrformer.engine.letterbox import batches
 from hrformer.engine.people import PeopleEngine
 from hrformer.engine.picture import Source
-from hrformer.engine.pose import Boxes, PoseEngine, check_boxes, whole_box
+from hrformer.engine.pose import PoseEngine, check_boxes, whole_box
 from hrformer.engine.results import Detection, Person
 from hrformer.engine.search import Search
+from hrformer.geometry.boxes import Boxes
 
 Asked: TypeAlias = Boxes | Literal["whole"] | None  # of one picture; None: people are found first
 OpenFinder: TypeAlias = Callable[[], PeopleEngine]  # gives the same one whenever it is called

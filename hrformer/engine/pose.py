@@ -12,7 +12,7 @@ from torch import Tensor
 from hrformer.checkpoints.manifest import Entry
 from hrformer.engine.device import Runner
 from hrformer.engine.results import Box, Person
-from hrformer.geometry.boxes import PADDING, centre_scale, clip_boxes
+from hrformer.geometry.boxes import PADDING, Boxes, centre_scale, clip_boxes
 from hrformer.geometry.crop import crop_boxes, to_image
 from hrformer.geometry.keypoints import Refine, decode_heatmaps, heatmap_to_crop, merge_flipped
 from hrformer.geometry.similarity import rescore
@@ -20,8 +20,6 @@ from hrformer.geometry.skeletons import FLIP_PAIRS, JOINTS
 from hrformer.images.decode import Picture
 from hrformer.modeling.config import PoseHeadConfig
 from hrformer.modeling.network import Network
-
-Boxes = Sequence[Sequence[float]]  # x, y, width, height each
 
 
 class BadBox(ValueError):
@@ -112,8 +110,8 @@ class PoseEngine:
         width, height: of the upright image; boxes: None for the whole picture.
         """
         shown = [whole_box(width, height)] if boxes is None or len(boxes) == 0 else boxes
-        clipped = clip_boxes(_rows(shown), width, height)
-        _, extent = centre_scale(clipped, self.input_size, self.coding.padding)
+        clipped = clip_boxes(shown, width, height)
+        _, extent = centre_scale(_rows(clipped), self.input_size, self.coding.padding)
         ratio = float((extent / torch.tensor(self.input_size[::-1])).min())
         return 1 << min(3, math.floor(math.log2(max(ratio, 1))))
 
@@ -123,13 +121,13 @@ class PoseEngine:
         A box that leaves the image is clipped first.
         """
         shrink = picture.shrink
-        clipped = clip_boxes(_rows(boxes), picture.width, picture.height)
-        clipped[:, :2] += 0.5  # a pixel's centre is at an integer: halves are taken about its corner
-        clipped /= shrink
-        clipped[:, :2] -= 0.5
+        reduced = [  # a pixel's centre is at an integer: halves are taken about its corner
+            ((x + 0.5) / shrink - 0.5, (y + 0.5) / shrink - 0.5, wide / shrink, high / shrink)
+            for x, y, wide, high in clip_boxes(boxes, picture.width, picture.height)
+        ]
         image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
         crops, matrices = crop_boxes(
-            image, clipped, self.input_size, padding=self.coding.padding, udp=self.coding.udp
+            image, _rows(reduced), self.input_size, padding=self.coding.padding, udp=self.coding.udp
         )
         linear = matrices[..., :2] / shrink
         shift = matrices[..., 2] + matrices[..., :2].sum(-1) * (0.5 / shrink - 0.5)

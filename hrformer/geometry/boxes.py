@@ -1,7 +1,11 @@
 """Boxes, `[x, y, width, height]` or `[left, top, right, bottom]` in image pixels: overlap, crop's extent."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+
+Boxes = Sequence[Sequence[float]]  # x, y, width, height each
 
 PADDING = 1.25  # how much larger than the box the crop is, as in all published COCO configurations
 
@@ -16,10 +20,14 @@ def xyxy_to_xywh(boxes: Tensor) -> Tensor:
     return torch.cat([boxes[..., :2], boxes[..., 2:] - boxes[..., :2]], dim=-1)
 
 
-def clip_boxes(boxes: Tensor, width: int, height: int) -> Tensor:
-    """`(..., 4)` xywh boxes cut at the edges of an image; one that lies outside keeps no area."""
-    limit = boxes.new_tensor([width, height, width, height])
-    return xyxy_to_xywh(torch.minimum(xywh_to_xyxy(boxes).clamp(min=0), limit))
+def clip_boxes(boxes: Boxes, width: int, height: int) -> list[tuple[float, float, float, float]]:
+    """Boxes x, y, width, height cut at the edges of an image; one that lies outside keeps no area."""
+    clipped = []
+    for x, y, wide, high in boxes:
+        left, right = (min(max(edge, 0.0), width) for edge in (x, x + wide))
+        top, bottom = (min(max(edge, 0.0), height) for edge in (y, y + high))
+        clipped.append((left, top, right - left, bottom - top))
+    return clipped
 
 
 def iou(boxes: Tensor, others: Tensor) -> Tensor:

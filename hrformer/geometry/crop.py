@@ -5,6 +5,8 @@ A matrix is `(2, 3)` and takes `[x, y, 1]` in image pixels to crop pixels. Pixel
 
 import math
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,6 +14,7 @@ from torch import Tensor
 from hrformer.geometry.boxes import PADDING, centre_scale
 
 Size = tuple[int, int]  # (height, width)
+Floats = npt.NDArray[np.float64]
 
 
 def crop_matrices(
@@ -49,22 +52,30 @@ def crop_boxes(
     What lies outside the image is black. Where a crop is at most half as large as its piece of the image,
     that piece is first averaged over blocks of 2, 4, 8… pixels, so that fine texture does not alias.
     """
-    centre, extent = centre_scale(boxes.to(image.device, torch.float32), size, padding)
+    centre, extent = centre_scale(boxes.to("cpu", torch.float32), size, padding)
     matrices = crop_matrices(centre, extent, centre.new_zeros(len(boxes)), size, udp=udp)
-    reach = to_image(
-        matrices.new_tensor([[[0, 0], [size[1] - 1, size[0] - 1]]]).expand(len(boxes), -1, -1), matrices
-    )
-    corners = reach.flatten(1).tolist()
     crops = image.new_zeros((len(boxes), 3, *size))
-    for index, (left, top, right, bottom) in enumerate(corners):
-        block = _block(min((right - left) / size[1], (bottom - top) / size[0]))
-        columns = _span(left, right, block, image.shape[2])
-        rows = _span(top, bottom, block, image.shape[1])
+    for crop, ((zoom_x, _, shift_x), (_, zoom_y, shift_y)) in zip(crops, matrices.tolist(), strict=True):
+        # Where the crop's columns and rows lie in the image, and then in what is cut out of it.
+        x, y = (np.arange(size[1]) - shift_x) / zoom_x, (np.arange(size[0]) - shift_y) / zoom_y
+        block = _block(min((x[-1] - x[0]) / size[1], (y[-1] - y[0]) / size[0]))
+        columns = _span(x[0], x[-1], block, image.shape[2])
+        rows = _span(y[0], y[-1], block, image.shape[1])
         if columns.start < columns.stop and rows.start < rows.stop:
-            piece = _average(image[:, rows, columns], block)[None]
-            matrix = _in_blocks(matrices[index : index + 1], columns.start, rows.start, block)
-            crops[index] = warp(piece, matrix, size)[0].add_(0.5).clamp_(max=255).to(torch.uint8)
-    return crops, matrices
+            piece = _average(image[:, rows, columns], block)
+            middle = (block - 1) / 2
+            crop[:] = _sampled(piece, (x - columns.start - middle) / block, (y - rows.start - middle) / block)
+    return crops, matrices.to(image.device)
+
+
+def _sampled(piece: Tensor, x: Floats, y: Floats) -> Tensor:
+    """The `(3, H, W)` float32 piece at the rows `y` and columns `x`, rounded, uint8; black outside."""
+    grid = np.empty((1, len(y), len(x), 2), np.float32)
+    grid[..., 0] = (2 * x + 1) / piece.shape[2] - 1
+    grid[..., 1] = ((2 * y + 1) / piece.shape[1] - 1)[:, None]
+    places = torch.from_numpy(grid).to(piece.device)
+    values = F.grid_sample(piece[None], places, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return values[0].add_(0.5).clamp_(max=255).to(torch.uint8)
 
 
 def warp(images: Tensor, matrices: Tensor, size: Size, *, nearest: bool = False) -> Tensor:
@@ -137,10 +148,3 @@ def _whole_blocks(piece: Tensor, block: int, axis: int) -> Tensor:
     missing = -piece.shape[axis] % block
     last = piece.narrow(axis, piece.shape[axis] - 1, 1)
     return torch.cat([piece, *[last] * missing], dim=axis) if missing else piece
-
-
-def _in_blocks(matrices: Tensor, left: int, top: int, block: int) -> Tensor:
-    """The same crop, of an image that was cut at (left, top) and then averaged over blocks."""
-    corner = matrices.new_tensor([left, top]) + (block - 1) / 2
-    shift = transform(corner[None, None], matrices)[0, 0]
-    return torch.cat([matrices[..., :2] * block, shift[None, :, None]], dim=-1)

@@ -17,15 +17,17 @@ def test_boxes_come_back_from_corners(given_boxes: Tensor) -> None:
 @quick
 @given(boxes())
 def test_clipped_boxes_lie_in_the_image(given_boxes: Tensor) -> None:
-    left, top, right, bottom = xywh_to_xyxy(clip_boxes(given_boxes, 640, 480)).unbind(-1)
+    left, top, right, bottom = xywh_to_xyxy(torch.tensor(clip_boxes(given_boxes.tolist(), 640, 480))).unbind(
+        -1
+    )
 
-    assert ((left >= 0) & (top >= 0) & (right <= 640 + 1e-9) & (bottom <= 480 + 1e-9)).all()
+    assert ((left >= 0) & (top >= 0) & (right <= 640 + 1e-4) & (bottom <= 480 + 1e-4)).all()
 
 
 def test_a_box_outside_keeps_no_area() -> None:
-    clipped = clip_boxes(torch.tensor([[700.0, 10, 60, 60]]), 640, 480)
+    [(_, _, wide, high)] = clip_boxes([(700.0, 10.0, 60.0, 60.0)], 640, 480)
 
-    assert clipped[0, 2:].prod() == 0
+    assert wide * high == 0
 
 
 @quick
