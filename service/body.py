@@ -35,6 +35,11 @@ def max_bytes_of(content_type: str, max_image_bytes: int) -> int:
     return max_image_bytes + (ENVELOPE_BYTES if kind == "multipart/form-data" else 0)
 
 
+def is_bare(content_type: str) -> bool:
+    """Whether a body of this type is taken for the file itself."""
+    return _media_type(content_type) not in ("multipart/form-data", "application/json")
+
+
 async def read_body(
     receive: Receive,
     *,
@@ -82,13 +87,12 @@ def parse_upload(headers: Mapping[str, str], body: bytes, max_image_bytes: int) 
     raises: Problem `empty-body`, `bad-multipart`, `bad-json`, `bad-base64` or `body-too-large`.
     """
     content_type = headers.get("content-type", "")
-    kind = _media_type(content_type)
-    if kind == "multipart/form-data":
-        upload = _from_form(content_type, body)
-    elif kind == "application/json":
+    if is_bare(content_type):
+        upload = Upload(body, [])
+    elif _media_type(content_type) == "application/json":
         upload = _from_json(body)
     else:
-        upload = Upload(body, [])
+        upload = _from_form(content_type, body)
     check_image(upload.image, max_image_bytes)
     return upload
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.admission import Admission, Hold
-from service.body import Upload, discard_body, max_bytes_of, parse_upload, read_body
+from service.body import Upload, discard_body, is_bare, max_bytes_of, parse_upload, read_body
 from service.decoding import Pool
 from service.disconnect import unless_gone
 from service.exchange import Exchange, deadline_of, is_urgent
@@ -69,7 +69,9 @@ class Intake:
                 on_bytes=lambda count: self.admission.keep(hold, count),
             )
             exchange.is_body_read, exchange.received_at = True, exchange.clock()
-            if len(body) <= PARSED_HERE_BYTES:
+            # Waking a thread of the pool costs more than to find that there is nothing to read.
+            is_file = self.parse is parse_upload and is_bare(content_type)
+            if is_file or len(body) <= PARSED_HERE_BYTES:
                 return self.parse(request.headers, body, max_image_bytes)
             return await self.decoding.run(
                 self.parse, request.headers, body, max_image_bytes, kind="body", size=len(body)
