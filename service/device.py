@@ -1,13 +1,17 @@
 """Batches on the device: stacked, run on the model thread, timed and counted."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
+from hrformer.engine.side_by_side import use_torch_threads
 from service.admission import Admission
 from service.device_errors import Failure, OutOfMemory, failure_of
 from service.lifecycle import DeviceFailed
@@ -56,12 +60,17 @@ class Buckets:
 
 
 class Device:
-    """Runs batches of the models. `on_fatal` is told of a failure after which nothing runs any more."""
+    """Runs batches of the models.
+
+    recorder: makes sizes faster once they were run, beside what runs; none: they stay as they are.
+    on_fatal: told of a failure after which nothing runs any more.
+    """
 
     def __init__(
         self,
         thread: Threads,
         staging: Threads,
+        recorder: Threads | None,
         buckets: Buckets,
         *,
         admission: Admission,
@@ -69,6 +78,8 @@ class Device:
         on_fatal: Callable[[DeviceFailed], None],
     ) -> None:
         self._thread, self._staging, self._buckets = thread, staging, buckets
+        self._recorder = recorder
+        self._recorded: WeakKeyDictionary[Served, set[tuple[int, ...]]] = WeakKeyDictionary()
         self._admission, self._metrics, self._on_fatal = admission, metrics, on_fatal
 
     async def prepare(self, key: Key, items: Sequence[Tensor]) -> Tensor:
@@ -94,7 +105,17 @@ class Device:
                 raise self._out_of_memory(key, len(items)) from error
             raise self._lost(error) from error
         self._count(key.kind.model, len(items), time.monotonic() - begun)
+        self._record(key)
         return answers
+
+    def _record(self, key: Key) -> None:
+        """Begins to, if it is the first batch of this size."""
+        sizes = self._recorded.setdefault(key.served, set())
+        if self._recorder is None or key.shape in sizes:
+            return
+        sizes.add(key.shape)
+        recording = self._recorder.run(_recorded, key)
+        recording.add_done_callback(partial(_log_recording, key))
 
     def _out_of_memory(self, key: Key, count: int) -> OutOfMemory:
         bucket = self._buckets.step_down(key.kind, count)
@@ -112,6 +133,21 @@ class Device:
         self._metrics.batch_items(model).observe(items)
         self._metrics.batch_padding(model).observe(0.0)
         self._metrics.batch_duration(model).observe(seconds)
+
+
+def _recorded(key: Key) -> None:
+    use_torch_threads(1)  # the others are for what runs
+    height, width = key.shape[-2:]
+    key.served.model.record(height, width)
+
+
+def _log_recording(key: Key, recording: "asyncio.Future[None]") -> None:
+    error = None if recording.cancelled() else recording.exception()
+    name, size = key.kind.model, "x".join(map(str, key.shape[-2:]))
+    if error is None:
+        logger.info("%s runs from a recording at %s", name, size)
+    else:
+        logger.warning("%s cannot be recorded at %s and stays slower", name, size, exc_info=error)
 
 
 def _stage(key: Key, items: Sequence[Tensor]) -> Tensor:

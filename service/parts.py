@@ -35,7 +35,7 @@ class Parts:
     model_threads: int  # of the CPU, for the products of a model
     thread: Threads  # the one that owns the device
     staging: Threads  # prepares the next batch
-    loader: Threads  # loads models anew
+    loader: Threads  # loads models anew, and records what they do
     decoding: Pool
     encoding: Pool
     buckets: Buckets
@@ -92,7 +92,10 @@ def make_parts(settings: Settings) -> Parts:
     buckets = Buckets(largest_batch)
     bounds = Bounds(settings.max_requests, settings.max_waiting_items, settings.max_waiting_bytes)
     admission = Admission(bounds, buckets, queued)
-    device = Device(thread, staging, buckets, admission=admission, metrics=metrics, on_fatal=on_fatal)
+    recorder = loader if settings.record else None
+    device = Device(
+        thread, staging, recorder, buckets, admission=admission, metrics=metrics, on_fatal=on_fatal
+    )
     batcher = Batcher[Key, Tensor, Tensor, Tensor](
         device.run if tracing is None else tracing.around(device.run),
         prepare=device.prepare,

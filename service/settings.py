@@ -75,6 +75,11 @@ class Settings(BaseSettings):
     threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads of the models; none: one for each core"
     )
+    record: bool = Field(
+        True,
+        description="record the operations of a model after its first batch of a size, and run the next ones "
+        "faster, with the same answers; on a CPU",
+    )
 
     max_body_bytes: int = Field(20 * MIB, ge=1024, le=1024 * MIB, description="largest picture file read")
     max_image_pixels: int = Field(

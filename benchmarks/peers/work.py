@@ -92,6 +92,8 @@ class Work:
         self.entry: Entry = find(setup.model)
         engine = load_engine(self.entry, device=setup.device)
         engine.warm()
+        for size in self.entry.input_sizes:
+            engine.record(*size)
         assert isinstance(engine, PoseEngine | SegmentationEngine)
         self.engine = engine
         self.task = PoseWork(engine) if isinstance(engine, PoseEngine) else MaskWork(engine)

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hrformer.checkpoints.manifest import PixelFormat
 from hrformer.engine.allocator import keep_freed_memory
+from hrformer.engine.recording import record
 from hrformer.engine.side_by_side import run_in_parts
 from hrformer.modeling.network import Network
 
@@ -72,16 +74,26 @@ def channels_last(network: Network) -> Network:
 
 
 class Runner:
-    """A network in evaluation mode on its device: uint8 pictures in, float32 outputs there."""
+    """A network in evaluation mode on its device: uint8 pictures in, float32 outputs there.
+
+    outputs: makes of the network what is run, where that is not its `forward`.
+    """
 
     def __init__(
-        self, network: Network, pixels: PixelFormat, *, device: str = "auto", precision: str = "auto"
+        self,
+        network: Network,
+        pixels: PixelFormat,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        outputs: Callable[[Network], nn.Module] = lambda network: network,
     ) -> None:
         self.device = choose_device(device)
         if self.device.type == "cpu":
             keep_freed_memory()
         self.dtype = choose_precision(precision, self.device)
-        self.network = channels_last(network.eval().to(self.device))
+        self._module = outputs(channels_last(network.eval().to(self.device))).eval()
+        self._recordings: dict[tuple[int, ...], Callable[[Tensor], Any]] = {}  # by (height, width)
         self.reverse_channels = pixels.order == "bgr"
         self.mean = torch.tensor(pixels.mean, device=self.device).view(3, 1, 1)
         self.std = torch.tensor(pixels.std, device=self.device).view(3, 1, 1)
@@ -102,6 +114,26 @@ class Runner:
         if self.dtype == torch.float32:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)
+
+    def outputs(self, inputs: Tensor) -> Any:
+        """The network's outputs for what `normalise` gives, in float32 or the type of the products."""
+        recording = self._recordings.get(tuple(inputs.shape[2:]))
+        if recording is not None:
+            return recording(inputs)  # it has the conversions of `autocast` in it
+        with self.autocast():
+            return self._module(inputs)
+
+    def record(self, height: int, width: int) -> None:
+        """From now on, inputs of this size are run from a recording: faster, with the same outputs.
+
+        Takes seconds; may be called while others run. On a CPU; elsewhere nothing changes.
+        """
+        if self.device.type != "cpu" or (height, width) in self._recordings:
+            return
+        example = self.normalise(torch.zeros(2, 3, height, width, dtype=torch.uint8))
+        with torch.inference_mode(), self.autocast():
+            recording = record(self._module, example)
+        self._recordings[height, width] = recording
 
     def run(self, run: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
         """What `run(batch)` gives, in inference mode; on a CPU perhaps in parts, side by side."""

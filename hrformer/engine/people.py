@@ -78,8 +78,7 @@ class PeopleEngine:
         return self.runner.run(self._run, canvases)
 
     def _run(self, canvases: Tensor) -> Tensor:
-        with self.runner.autocast():
-            centres, sides = self.runner.network(self.runner.normalise(canvases))
+        centres, sides = self.runner.outputs(self.runner.normalise(canvases))
         boxes, scores = decode_boxes(centres.float(), sides, limit=AT_MOST, overlap=self.coding.overlap)
         return torch.cat([boxes, scores[..., None]], dim=2).cpu()
 
@@ -112,6 +111,10 @@ class PeopleEngine:
             for edges, score in zip(cut.tolist(), chosen[:, 4].tolist(), strict=True)
         ]
         return [one for one in detections if one.box.width > 0 and one.box.height > 0][:max_people]
+
+    def record(self, height: int, width: int) -> None:
+        """Makes canvases of this size faster from now on, as `Runner.record` does."""
+        self.runner.record(height, width)
 
     def warm(self) -> None:
         """Runs once for each size, so that the first request does not pay for what is set up lazily."""

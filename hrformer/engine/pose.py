@@ -140,12 +140,11 @@ class PoseEngine:
         flip_test: the mean with the mirrored crop's, turned back.
         """
         inputs = self.runner.normalise(crops)
-        with self.runner.autocast():
-            heatmaps: Tensor = self.runner.network(inputs).float()
-            if flip_test:
-                mirrored: Tensor = self.runner.network(inputs.flip(-1)).float()
-                heatmaps = merge_flipped(heatmaps, mirrored, FLIP_PAIRS, shift=not self.coding.udp)
-        return heatmaps
+        heatmaps: Tensor = self.runner.outputs(inputs).float()
+        if not flip_test:
+            return heatmaps
+        mirrored: Tensor = self.runner.outputs(inputs.flip(-1)).float()
+        return merge_flipped(heatmaps, mirrored, FLIP_PAIRS, shift=not self.coding.udp)
 
     def run(self, crops: Tensor, flip_test: bool = False) -> Tensor:
         """Keypoints `(n, joints, 3)` float32 on the CPU: x and y in crop pixels, score.
@@ -175,6 +174,10 @@ class PoseEngine:
             Person(Box(*map(float, box)), score, person.numpy(), box_score)
             for box, score, person, box_score in zip(boxes, person_scores, points, box_scores, strict=True)
         ]
+
+    def record(self, height: int, width: int) -> None:
+        """Makes crops of this size faster from now on, as `Runner.record` does."""
+        self.runner.record(height, width)
 
     def warm(self) -> None:
         """Runs once, so that the first request does not pay for what is set up lazily."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hrformer.checkpoints.manifest import Entry
 from hrformer.engine.device import Runner
@@ -54,7 +54,7 @@ class SegmentationEngine:
         self.classes = entry.config.head.classes
         self.coding = SegmentationCoding.from_values(entry.decode)
         self.background = _background(entry) if self.coding.figure_from else None
-        self.runner = Runner(network, entry.pixels, device=device, precision=precision)
+        self.runner = Runner(network, entry.pixels, device=device, precision=precision, outputs=_FinalLogits)
 
     def __call__(self, canvases: Tensor) -> Tensor:
         """Logits `(n, classes, h, w)` float32 of canvases `(n, 3, height, width)`.
@@ -83,10 +83,8 @@ class SegmentationEngine:
         return self.runner.run(self._run, canvases)
 
     def _run(self, canvases: Tensor) -> Tensor:
-        network = self.runner.network
-        with self.runner.autocast():
-            _, logits = network.head.logits(network.backbone(self.runner.normalise(canvases)))  # type: ignore[operator]
-        return logits.float().cpu()  # type: ignore[no-any-return]
+        logits: Tensor = self.runner.outputs(self.runner.normalise(canvases))
+        return logits.float().cpu()
 
     def finish(self, logits: Tensor, canvas: Canvas) -> Tensor:
         """Class map `(height, width)` uint8 at the size of the upright picture.
@@ -121,10 +119,26 @@ class SegmentationEngine:
         )
         return class_map(logits, canvas.height, canvas.width, window=window)
 
+    def record(self, height: int, width: int) -> None:
+        """Makes canvases of this size faster from now on, as `Runner.record` does."""
+        self.runner.record(height, width)
+
     def warm(self) -> None:
         """Runs once for each size, so that the first request does not pay for what is set up lazily."""
         for size in self.input_sizes:
             self.run(torch.zeros(1, 3, *size, dtype=torch.uint8))
+
+
+class _FinalLogits(nn.Module):
+    """The last of a network's logits, at a quarter of the size, as they are before they are enlarged."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        _, logits = self.network.head.logits(self.network.backbone(inputs))  # type: ignore[operator]
+        return logits  # type: ignore[no-any-return]
 
 
 def _background(entry: Entry) -> int:

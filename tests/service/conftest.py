@@ -66,6 +66,8 @@ async def serving(app: FastAPI, *, until_started: bool = True) -> AsyncIterator[
         if until_started:
             await asyncio.wait_for(parts.lifecycle.started.wait(), 30)
         yield Running(client, parts)
+    # It may be recording, and torch aborts a process that ends meanwhile.
+    await asyncio.to_thread(parts.loader.has_ended, 30)
 
 
 @asynccontextmanager

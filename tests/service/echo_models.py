@@ -72,6 +72,7 @@ class EchoPose:
     """x and y of every keypoint are the means of red and green in the box, the score that of blue.
 
     before_run, before_warm: called on the model thread; may block or raise.
+    before_record: called with the size that is to be recorded; likewise.
     before_prepare, before_finish: the same on the threads that decode and encode.
     shift: added to x, as other weights would.
     """
@@ -81,6 +82,7 @@ class EchoPose:
         before_run: Hook = lambda batch: None,
         *,
         before_warm: Hook = lambda batch: None,
+        before_record: Callable[[tuple[int, int]], object] = lambda size: None,
         before_prepare: Hook = lambda pixels: None,
         before_finish: Hook = lambda keypoints: None,
         name: str = "echo-pose",
@@ -90,7 +92,7 @@ class EchoPose:
         self.entry = entry(name, "pose", "coco", PoseHeadConfig())
         if version:
             self.entry = replace(self.entry, sha256=version.ljust(64, "0"))
-        self.before_run, self.before_warm = before_run, before_warm
+        self.before_run, self.before_warm, self.before_record = before_run, before_warm, before_record
         self.before_prepare, self.before_finish, self.shift = before_prepare, before_finish, shift
         self.batch_sizes: list[int] = []
         self.threads: set[str] = set()
@@ -129,6 +131,9 @@ class EchoPose:
             Person(Box(*box), float(person[0, 2]) * score, person.numpy(), score)
             for box, score, person in zip(boxes, sure, keypoints, strict=True)
         ]
+
+    def record(self, height: int, width: int) -> None:
+        self.before_record((height, width))
 
     def warm(self) -> None:
         self.before_warm(torch.zeros(1, 3, *SIZE, dtype=torch.uint8))
@@ -180,6 +185,9 @@ class EchoSegmentation:
     def finish(self, logits: Tensor, canvas: Canvas) -> Tensor:
         return torch.full((canvas.height, canvas.width), int(logits[:, 0, 0].argmax()), dtype=torch.uint8)
 
+    def record(self, height: int, width: int) -> None:
+        pass
+
     def warm(self) -> None:
         pass
 
@@ -230,6 +238,9 @@ class EchoPeople:
             Detection(Box(left, top, right - left, bottom - top), score)
             for left, top, right, bottom, score in rows[:max_people]
         ]
+
+    def record(self, height: int, width: int) -> None:
+        pass
 
     def warm(self) -> None:
         pass

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from service.device_errors import Failure, failure_of
 from tests.service.conftest import Running, in_process, on_sockets, until
-from tests.service.echo_models import EchoPose, EchoSegmentation, Gate
+from tests.service.echo_models import SIZE, EchoPose, EchoSegmentation, Gate
 from tests.service.pictures import noise, plain
 from tests.service.raw_client import Connection, request
 
@@ -233,3 +233,35 @@ async def test_a_client_that_sends_slowly_holds_no_thread() -> None:
         assert (await running.client.post("/pose", content=PICTURE)).status_code == 200
         assert (await slow.ask(data[-20:])).status == 200
         await slow.leave()
+
+
+async def test_a_model_is_recorded_once_for_each_size_it_ran() -> None:
+    sizes: list[tuple[int, int]] = []
+    async with in_process({"echo-pose": EchoPose(before_record=sizes.append)}) as running:
+        assert sizes == []
+        assert await ask_in_turn(running, 3) == [200] * 3
+        await until(lambda: len(sizes) == 1)
+
+    assert sizes == [SIZE]
+
+
+async def test_a_model_that_cannot_be_recorded_answers_as_before(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(size: tuple[int, int]) -> None:
+        raise RuntimeError("no such operation")
+
+    async with in_process({"echo-pose": EchoPose(before_record=fail)}) as running:
+        assert await ask_in_turn(running, 1) == [200]
+        await until(lambda: "cannot be recorded" in caplog.text)
+        assert await ask_in_turn(running, 1) == [200]
+
+
+async def test_nothing_is_recorded_where_the_settings_say_so() -> None:
+    sizes: list[tuple[int, int]] = []
+    async with in_process({"echo-pose": EchoPose(before_record=sizes.append)}, record=False) as running:
+        assert await ask_in_turn(running, 2) == [200] * 2
+
+    assert sizes == []
+
+
+async def ask_in_turn(running: Running, count: int) -> list[int]:
+    return [(await running.client.post("/pose", content=PICTURE)).status_code for _ in range(count)]
