@@ -29,9 +29,9 @@ def test_a_recording_gives_the_same_bits_for_any_batch(network: NetworkConfig, p
 
 def test_a_recording_runs_without_the_network() -> None:
     network = seeded(shallow_pose())
-    runner = Runner(network, PixelFormat(), device="cpu")
     calls: list[tuple[int, ...]] = []
     network.register_forward_pre_hook(lambda _, inputs: calls.append(tuple(inputs[0].shape[2:])))
+    runner = Runner(network, PixelFormat(), device="cpu")
     runner.record(*SIZE)
     calls.clear()
 
