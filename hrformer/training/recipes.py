@@ -70,6 +70,7 @@ def tiny_parsing() -> MaskRecipe:
         batch_size=10,
         ema_decay=0.998,
         decay_vectors=False,
+        figure_from=0.3,
         augmentation=MaskAugmentation(smallest=0.8, largest=1.9, colour=0.3),
     )
 
