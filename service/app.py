@@ -110,7 +110,9 @@ def _add_routes(app: FastAPI, parts: Parts, limits: Limits) -> dict[str, Endpoin
     app.include_router(probe_routes(parts.lifecycle))
     app.include_router(metrics_routes(app.state.metrics_page))
     app.include_router(document_routes())
-    oip_intake = replace(intake, parse=parse_request, envelope_bytes=ENVELOPE_BYTES)
+    oip_intake = replace(
+        intake, parse=parse_request, reads=lambda content_type: True, envelope_bytes=ENVELOPE_BYTES
+    )
     app.include_router(oip_routes(oip_intake, inference, parts.models, parts.lifecycle))
     if parts.settings.admin_routes:
         app.include_router(admin_routes(app.state.reloader, parts.lifecycle))

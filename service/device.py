@@ -62,7 +62,7 @@ class Buckets:
 class Device:
     """Runs batches of the models.
 
-    recorder: makes sizes faster once they were run, beside what runs; none: they stay as they are.
+    recorder: makes sizes faster on a CPU once they were run, beside what runs; none: they stay as they are.
     on_fatal: told of a failure after which nothing runs any more.
     """
 
@@ -111,10 +111,10 @@ class Device:
     def _record(self, key: Key) -> None:
         """Begins to, if it is the first batch of this size."""
         sizes = self._recorded.setdefault(key.served, set())
-        if self._recorder is None or key.shape in sizes:
+        if self._recorder is None or key.served.device != "cpu" or key.shape in sizes:
             return
         sizes.add(key.shape)
-        recording = self._recorder.run(_recorded, key)
+        recording = self._recorder.run(_make_recording, key)
         recording.add_done_callback(partial(_log_recording, key))
 
     def _out_of_memory(self, key: Key, count: int) -> OutOfMemory:
@@ -135,7 +135,7 @@ class Device:
         self._metrics.batch_duration(model).observe(seconds)
 
 
-def _recorded(key: Key) -> None:
+def _make_recording(key: Key) -> None:
     use_torch_threads(1)  # the others are for what runs
     height, width = key.shape[-2:]
     key.served.model.record(height, width)

@@ -29,6 +29,7 @@ class Intake:
     admission: Admission
     decoding: Pool
     parse: Callable[[Mapping[str, str], bytes, int], Upload] = parse_upload  # headers, body, most bytes
+    reads: Callable[[str], bool] = lambda content_type: not is_bare(content_type)  # or takes it as it is
     envelope_bytes: int = 0  # that a body may have beside the picture, whatever its type
 
     async def answer(
@@ -70,8 +71,7 @@ class Intake:
             )
             exchange.is_body_read, exchange.received_at = True, exchange.clock()
             # Waking a thread of the pool costs more than to find that there is nothing to read.
-            is_file = self.parse is parse_upload and is_bare(content_type)
-            if is_file or len(body) <= PARSED_HERE_BYTES:
+            if not self.reads(content_type) or len(body) <= PARSED_HERE_BYTES:
                 return self.parse(request.headers, body, max_image_bytes)
             return await self.decoding.run(
                 self.parse, request.headers, body, max_image_bytes, kind="body", size=len(body)

@@ -2,12 +2,19 @@
 
 import ctypes
 import os
+from contextlib import suppress
 from functools import cache
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 _LARGEST_KEPT = 32 << 20  # bytes of a piece; glibc takes no larger limit
 _NEVER = -1
 _OWN_SETTINGS = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES", "LD_PRELOAD")
+
+
+def give_freed_memory_back() -> None:
+    """Once, to the system: after something that took much more than what goes on. On Linux with glibc."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @cache

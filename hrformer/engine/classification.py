@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from hrformer.checkpoints.manifest import Entry
-from hrformer.engine.device import Runner
+from hrformer.engine.device import Recordable, Runner
 from hrformer.geometry.crop import crop_boxes
 from hrformer.images.decode import Picture
 from hrformer.modeling.config import ClassificationHeadConfig
@@ -24,7 +24,7 @@ class ClassScore(NamedTuple):
     score: float  # 0 to 1; those of all classes sum to 1
 
 
-class ClassificationEngine:
+class ClassificationEngine(Recordable):
     """A classification network with all that stands before and after it.
 
     `prepare` and `finish` may run on any thread; `run` on the one that owns the model.
@@ -81,10 +81,6 @@ class ClassificationEngine:
             ClassScore(self.classes[index], score)
             for index, score in zip(indices.tolist(), scores.tolist(), strict=True)
         ]
-
-    def record(self, height: int, width: int) -> None:
-        """Makes crops of this size faster from now on, as `Runner.record` does."""
-        self.runner.record(height, width)
 
     def warm(self) -> None:
         """Runs once, so that the first request does not pay for what is set up lazily."""

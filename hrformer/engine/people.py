@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hrformer.checkpoints.manifest import Entry
-from hrformer.engine.device import Runner
+from hrformer.engine.device import Recordable, Runner
 from hrformer.engine.letterbox import Canvas, Size, letterbox, reduction, size_for
 from hrformer.engine.results import COORDINATE_DIGITS, Box, Detection
 from hrformer.engine.search import AT_MOST
@@ -43,7 +43,7 @@ class PeopleCoding:
         return cls(**values)
 
 
-class PeopleEngine:
+class PeopleEngine(Recordable):
     """A network that finds people, with all that stands before and after it.
 
     `prepare` and `finish` may run on any thread; `run` on the one that owns the model.
@@ -111,10 +111,6 @@ class PeopleEngine:
             for edges, score in zip(cut.tolist(), chosen[:, 4].tolist(), strict=True)
         ]
         return [one for one in detections if one.box.width > 0 and one.box.height > 0][:max_people]
-
-    def record(self, height: int, width: int) -> None:
-        """Makes canvases of this size faster from now on, as `Runner.record` does."""
-        self.runner.record(height, width)
 
     def warm(self) -> None:
         """Runs once for each size, so that the first request does not pay for what is set up lazily."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hrformer.checkpoints.manifest import Entry
-from hrformer.engine.device import Runner
+from hrformer.engine.device import Recordable, Runner
 from hrformer.engine.results import Box, Person
 from hrformer.geometry.boxes import PADDING, Boxes, centre_scale, clip_boxes
 from hrformer.geometry.crop import crop_boxes, to_image
@@ -79,7 +79,7 @@ class PoseCoding:
         return coding
 
 
-class PoseEngine:
+class PoseEngine(Recordable):
     """A pose network with all that stands before and after it.
 
     `prepare` and `finish` may run on any thread; `run` on the one that owns the model.
@@ -174,10 +174,6 @@ class PoseEngine:
             Person(Box(*map(float, box)), score, person.numpy(), box_score)
             for box, score, person, box_score in zip(boxes, person_scores, points, box_scores, strict=True)
         ]
-
-    def record(self, height: int, width: int) -> None:
-        """Makes crops of this size faster from now on, as `Runner.record` does."""
-        self.runner.record(height, width)
 
     def warm(self) -> None:
         """Runs once, so that the first request does not pay for what is set up lazily."""

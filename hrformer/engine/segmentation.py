@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hrformer.checkpoints.manifest import Entry
-from hrformer.engine.device import Runner
+from hrformer.engine.device import Recordable, Runner
 from hrformer.engine.letterbox import Canvas, Size, letterbox, reduction, size_for
 from hrformer.geometry.masks import class_map, figure_first
 from hrformer.images.decode import Picture
@@ -39,7 +39,7 @@ class SegmentationCoding:
         return cls(**values)
 
 
-class SegmentationEngine:
+class SegmentationEngine(Recordable):
     """A segmentation network with all that stands before and after it.
 
     `prepare` and `finish` may run on any thread; `run` on the one that owns the model.
@@ -118,10 +118,6 @@ class SegmentationEngine:
             float(across * canvas.width),
         )
         return class_map(logits, canvas.height, canvas.width, window=window)
-
-    def record(self, height: int, width: int) -> None:
-        """Makes canvases of this size faster from now on, as `Runner.record` does."""
-        self.runner.record(height, width)
 
     def warm(self) -> None:
         """Runs once for each size, so that the first request does not pay for what is set up lazily."""
