@@ -63,7 +63,7 @@ class ClassificationEngine(Recordable):
         # The first pixel of the crop shows the middle of its `step` by `step` px; centres lie at integers.
         corner = (columns - width + step) / 2 - 0.5, (rows - height + step) / 2 - 0.5
         image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
-        crops, _ = crop_boxes(image, torch.tensor([[*corner, width, height]]), self.input_size, padding=1.0)
+        crops, _ = crop_boxes(image, [(*corner, width, height)], self.input_size, padding=1.0)
         return crops[0]
 
     def run(self, crops: Tensor) -> Tensor:

@@ -38,15 +38,11 @@ def reduction(size: Size, width: int, height: int) -> int:
 def letterbox(picture: Picture, size: Size) -> Canvas:
     """The picture in the middle of its canvas, as large as fits."""
     height, width = picture.pixels.shape[:2]
-    image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
+    image, shrink = torch.from_numpy(picture.pixels).permute(2, 0, 1), picture.shrink
     # From the edge of the first pixel to that of the last: pixel centres lie at integers.
-    whole = torch.tensor([[-0.5, -0.5, width, height]])
-    pixels, matrices = crop_boxes(image, whole, size, padding=1.0, udp=True)
-    matrix = matrices[0].clone()
-    # Decoded at 1/shrink, pixel i lies about (i + 0.5) * shrink - 0.5 of the full picture.
-    linear = matrix[:, :2] / picture.shrink
-    shift = matrix[:, 2] + matrix[:, :2].sum(-1) * (0.5 / picture.shrink - 0.5)
-    return Canvas(pixels[0], torch.cat([linear, shift[:, None]], dim=1), picture.width, picture.height)
+    whole = (-0.5, -0.5, width * shrink, height * shrink)
+    pixels, matrices = crop_boxes(image, [whole], size, padding=1.0, udp=True, shrink=shrink)
+    return Canvas(pixels[0], matrices[0], picture.width, picture.height)
 
 
 def batches(canvases: Sequence[Canvas]) -> Iterator[list[int]]:

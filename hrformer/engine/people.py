@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,8 +16,8 @@ from hrformer.engine.device import Recordable, Runner
 from hrformer.engine.letterbox import Canvas, Size, letterbox, reduction, size_for
 from hrformer.engine.results import COORDINATE_DIGITS, Box, Detection
 from hrformer.engine.search import AT_MOST
-from hrformer.geometry.crop import to_image
 from hrformer.geometry.detections import decode_boxes
+from hrformer.geometry.upright import points_in_image
 from hrformer.images.decode import Picture
 from hrformer.modeling.config import PeopleHeadConfig
 from hrformer.modeling.network import Network
@@ -97,15 +98,11 @@ class PeopleEngine(Recordable):
         given back, they are the same boxes.
         """
         threshold = self.coding.threshold if box_threshold is None else box_threshold
-        chosen = found[(found[:, 4] >= threshold) & (found[:, 4] > 0)]
-        corners = to_image(chosen[None, :, :4].reshape(1, -1, 2), canvas.matrix[None])[0] + 0.5
-        limit = torch.tensor([canvas.width, canvas.height])
-        cut = (
-            torch.minimum(corners.clamp(min=0), limit)
-            .reshape(-1, 4)
-            .double()
-            .round(decimals=COORDINATE_DIGITS)
-        )
+        rows = found.numpy()
+        chosen = rows[(rows[:, 4] >= threshold) & (rows[:, 4] > 0)]
+        corners = points_in_image(chosen[None, :, :4].reshape(1, -1, 2), canvas.matrix[None].numpy())[0] + 0.5
+        cut = np.clip(corners, 0, np.array([canvas.width, canvas.height], np.float32)).reshape(-1, 4)
+        cut = cut.astype(np.float64).round(COORDINATE_DIGITS)
         detections = [
             Detection(_box(*edges), score)
             for edges, score in zip(cut.tolist(), chosen[:, 4].tolist(), strict=True)

@@ -6,17 +6,19 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from hrformer.checkpoints.manifest import Entry
 from hrformer.engine.device import Recordable, Runner
 from hrformer.engine.results import Box, Person
-from hrformer.geometry.boxes import PADDING, Boxes, centre_scale, clip_boxes
-from hrformer.geometry.crop import crop_boxes, to_image
+from hrformer.geometry.boxes import PADDING, Boxes, clip_boxes
+from hrformer.geometry.crop import crop_boxes
 from hrformer.geometry.keypoints import Refine, decode_heatmaps, heatmap_to_crop, merge_flipped
 from hrformer.geometry.similarity import rescore
 from hrformer.geometry.skeletons import FLIP_PAIRS, JOINTS
+from hrformer.geometry.upright import extent_of, points_in_image
 from hrformer.images.decode import Picture
 from hrformer.modeling.config import PoseHeadConfig
 from hrformer.modeling.network import Network
@@ -110,9 +112,11 @@ class PoseEngine(Recordable):
         width, height: of the upright image; boxes: None for the whole picture.
         """
         shown = [whole_box(width, height)] if boxes is None or len(boxes) == 0 else boxes
-        clipped = clip_boxes(shown, width, height)
-        _, extent = centre_scale(_rows(clipped), self.input_size, self.coding.padding)
-        ratio = float((extent / torch.tensor(self.input_size[::-1])).min())
+        rows, columns = self.input_size
+        ratio = math.inf
+        for _, _, wide, high in clip_boxes(shown, width, height):
+            shown_x, shown_y = extent_of(wide, high, self.input_size, self.coding.padding)
+            ratio = min(ratio, shown_x / columns, shown_y / rows)
         return 1 << min(3, math.floor(math.log2(max(ratio, 1))))
 
     def prepare(self, picture: Picture, boxes: Boxes) -> tuple[Tensor, Tensor]:
@@ -120,18 +124,10 @@ class PoseEngine(Recordable):
 
         A box that leaves the image is clipped first.
         """
-        shrink = picture.shrink
-        reduced = [  # a pixel's centre is at an integer: halves are taken about its corner
-            ((x + 0.5) / shrink - 0.5, (y + 0.5) / shrink - 0.5, wide / shrink, high / shrink)
-            for x, y, wide, high in clip_boxes(boxes, picture.width, picture.height)
-        ]
         image = torch.from_numpy(picture.pixels).permute(2, 0, 1)
-        crops, matrices = crop_boxes(
-            image, _rows(reduced), self.input_size, padding=self.coding.padding, udp=self.coding.udp
-        )
-        linear = matrices[..., :2] / shrink
-        shift = matrices[..., 2] + matrices[..., :2].sum(-1) * (0.5 / shrink - 0.5)
-        return crops, torch.cat([linear, shift[..., None]], dim=-1)
+        clipped = clip_boxes(boxes, picture.width, picture.height)
+        padding, udp = self.coding.padding, self.coding.udp
+        return crop_boxes(image, clipped, self.input_size, padding=padding, udp=udp, shrink=picture.shrink)
 
     @torch.inference_mode()
     def heatmaps(self, crops: Tensor, *, flip_test: bool = False) -> Tensor:
@@ -166,19 +162,15 @@ class PoseEngine(Recordable):
 
         keypoints, matrices: of `run` and `prepare`. scores: of the boxes, 1 where None.
         """
-        points = to_image(keypoints, matrices)
-        points[..., 2].clamp_(0, 1)
+        points = points_in_image(keypoints.numpy(), matrices.numpy())
+        np.clip(points[..., 2], 0, 1, out=points[..., 2])
         box_scores = [1.0] * len(boxes) if scores is None else scores
-        person_scores = rescore(points[..., 2], torch.tensor(box_scores)).tolist()
+        person_scores = rescore(points[..., 2], np.array(box_scores, np.float32)).tolist()
         return [
-            Person(Box(*map(float, box)), score, person.numpy(), box_score)
+            Person(Box(*map(float, box)), score, person, box_score)
             for box, score, person, box_score in zip(boxes, person_scores, points, box_scores, strict=True)
         ]
 
     def warm(self) -> None:
         """Runs once, so that the first request does not pay for what is set up lazily."""
         self.run(torch.zeros(1, 3, *self.input_size, dtype=torch.uint8))
-
-
-def _rows(boxes: Boxes) -> Tensor:
-    return torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)

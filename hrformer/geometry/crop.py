@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hrformer.geometry.boxes import PADDING, centre_scale
+from hrformer.geometry.boxes import PADDING, Boxes
+from hrformer.geometry.upright import Upright, of_full_picture, reduced_box, upright_crop
 
 Size = tuple[int, int]  # (height, width)
 Floats = npt.NDArray[np.float64]
@@ -44,38 +45,46 @@ def crop_matrices(
 
 
 def crop_boxes(
-    image: Tensor, boxes: Tensor, size: Size, *, padding: float = PADDING, udp: bool = False
+    image: Tensor, boxes: Boxes, size: Size, *, padding: float = PADDING, udp: bool = False, shrink: int = 1
 ) -> tuple[Tensor, Tensor]:
-    """Crops `(n, 3, height, width)` uint8 of an image around boxes, and their matrices `(n, 2, 3)`.
+    """Crops `(n, 3, height, width)` uint8 of a picture around boxes, and their matrices `(n, 2, 3)`.
 
-    image: `(3, H, W)` uint8; any device. boxes: `(n, 4)` xywh in its pixels, of positive area.
+    image: `(3, H, W)` uint8; any device; the picture, its sides reduced by `shrink`. boxes: x, y, width and
+    height in pixels of the full picture, of positive area. The matrices are from those pixels too.
     What lies outside the image is black. Where a crop is at most half as large as its piece of the image,
     that piece is first averaged over blocks of 2, 4, 8… pixels, so that fine texture does not alias.
     """
-    centre, extent = centre_scale(boxes.to("cpu", torch.float32), size, padding)
-    matrices = crop_matrices(centre, extent, centre.new_zeros(len(boxes)), size, udp=udp)
     crops = image.new_zeros((len(boxes), 3, *size))
-    for crop, ((zoom_x, _, shift_x), (_, zoom_y, shift_y)) in zip(crops, matrices.tolist(), strict=True):
-        # Where the crop's columns and rows lie in the image, and then in what is cut out of it.
-        x, y = (np.arange(size[1]) - shift_x) / zoom_x, (np.arange(size[0]) - shift_y) / zoom_y
-        block = _block(min((x[-1] - x[0]) / size[1], (y[-1] - y[0]) / size[0]))
-        columns = _span(x[0], x[-1], block, image.shape[2])
-        rows = _span(y[0], y[-1], block, image.shape[1])
-        if columns.start < columns.stop and rows.start < rows.stop:
-            piece = _average(image[:, rows, columns], block)
-            middle = (block - 1) / 2
-            crop[:] = _sampled(piece, (x - columns.start - middle) / block, (y - rows.start - middle) / block)
-    return crops, matrices.to(image.device)
+    matrices = []
+    for crop, box in zip(crops, boxes, strict=True):
+        seen = upright_crop(reduced_box(box, shrink), size, padding, udp=udp)
+        _fill(crop, image, seen)
+        matrices.append(of_full_picture(seen, shrink).matrix)
+    return crops, torch.tensor(matrices, device=image.device).reshape(-1, 2, 3)
+
+
+def _fill(crop: Tensor, image: Tensor, seen: Upright) -> None:
+    """Puts what the crop sees of the image into it."""
+    height, width = crop.shape[1:]
+    # Where the crop's columns and rows lie in the image, and then in what is cut out of it.
+    x, y = (np.arange(width) - seen.shift_x) / seen.zoom_x, (np.arange(height) - seen.shift_y) / seen.zoom_y
+    block = _block(min((x[-1] - x[0]) / width, (y[-1] - y[0]) / height))
+    columns = _span(x[0], x[-1], block, image.shape[2])
+    rows = _span(y[0], y[-1], block, image.shape[1])
+    if columns.start < columns.stop and rows.start < rows.stop:
+        piece = _average(image[:, rows, columns], block)
+        middle = (block - 1) / 2
+        crop.copy_(_sampled(piece, (x - columns.start - middle) / block, (y - rows.start - middle) / block))
 
 
 def _sampled(piece: Tensor, x: Floats, y: Floats) -> Tensor:
-    """The `(3, H, W)` float32 piece at the rows `y` and columns `x`, rounded, uint8; black outside."""
+    """The `(3, H, W)` float32 piece at the rows `y` and columns `x`, to be cut to bytes; black outside."""
     grid = np.empty((1, len(y), len(x), 2), np.float32)
     grid[..., 0] = (2 * x + 1) / piece.shape[2] - 1
     grid[..., 1] = ((2 * y + 1) / piece.shape[1] - 1)[:, None]
     places = torch.from_numpy(grid).to(piece.device)
     values = F.grid_sample(piece[None], places, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return values[0].add_(0.5).clamp_(max=255).to(torch.uint8)
+    return values[0].add_(0.5).clamp_(max=255)
 
 
 def warp(images: Tensor, matrices: Tensor, size: Size, *, nearest: bool = False) -> Tensor:

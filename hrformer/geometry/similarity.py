@@ -1,9 +1,13 @@
 """How alike two poses are: object keypoint similarity (OKS), suppression of duplicates by it, PCK."""
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from hrformer.geometry.skeletons import OKS_SIGMAS
+
+FloatArray = npt.NDArray[np.float32]
 
 _SPACING = torch.finfo(torch.float64).eps
 
@@ -113,11 +117,12 @@ def soft_oks_nms(
     return kept, kept_scores
 
 
-def rescore(keypoint_scores: Tensor, box_scores: Tensor, threshold: float = 0.2) -> Tensor:
+def rescore(keypoint_scores: FloatArray, box_scores: FloatArray, threshold: float = 0.2) -> FloatArray:
     """Scores `(n,)` of people: the box's, times the mean of `(n, k)` keypoint scores above the threshold."""
     counted = keypoint_scores > threshold
-    total = (keypoint_scores * counted).sum(dim=-1)
-    return box_scores * total / counted.sum(dim=-1).clamp(min=1)
+    total = (keypoint_scores * counted).sum(axis=-1)
+    scores: FloatArray = box_scores * total / np.maximum(counted.sum(axis=-1), 1, dtype=np.float32)
+    return scores
 
 
 def correct_joints(keypoints: Tensor, truths: Tensor, lengths: Tensor, threshold: float = 0.2) -> Tensor:

@@ -122,7 +122,7 @@ def cut_both(pixels: npt.NDArray[np.uint8], box: tuple[float, ...]) -> tuple[Ten
     side = pixels.shape[0]
     canvases = torch.zeros(1, 3, side, side, dtype=torch.uint8)
     canvases[0] = torch.from_numpy(pixels).permute(2, 0, 1)
-    served, matrices = crop_boxes(canvases[0], torch.tensor([box]), (64, 64), padding=1.0, udp=True)
+    served, matrices = crop_boxes(canvases[0], [box], (64, 64), padding=1.0, udp=True)
     return cut(canvases, matrices, (64, 64))[0], served[0].float()
 
 

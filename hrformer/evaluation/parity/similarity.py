@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import torch
 
 from hrformer.checkpoints.check import Check
 from hrformer.evaluation.parity.compare import Arrays, compare, holds, matching, tensor
@@ -28,7 +29,8 @@ def oks_checks(arrays: Arrays) -> Iterator[Check]:
         yield from _suppression_checks(arrays)
     if holds(arrays, "rescore.box_scores", "rescore.vis_thr"):
         threshold = float(arrays["rescore.vis_thr"])
-        scores = rescore(keypoints[..., 2], tensor(arrays, "rescore.box_scores"), threshold)
+        box_scores = tensor(arrays, "rescore.box_scores").numpy()
+        scores = torch.from_numpy(rescore(keypoints[..., 2].numpy(), box_scores, threshold))
         yield from compare(arrays, "rescore.scores", scores, 1e-6)
 
 
