@@ -8,13 +8,13 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     ProcessCollector,
     disable_created_metrics,
 )
 from prometheus_client.exposition import choose_encoder
 
 from service.exchange import OTHER, ROUTES, WORK
+from service.histogram import Histogram
 from service.problem_kinds import KINDS
 
 DURATION_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -28,13 +28,13 @@ WORK_STATUSES = sorted({CLIENT_GONE} | {str(kind.status) for kind in KINDS.value
 CONNECTION_STATUSES = ("400", "404", "408", "431")  # of what no route is asked by
 DEVICE_ERRORS = ("out_of_memory", "fatal", "hang")
 
-Instrument = TypeVar("Instrument", Counter, Gauge, Histogram)
+Instrument = TypeVar("Instrument", Counter, Gauge)
 
 
 class Family(Generic[Instrument]):
     """An instrument with labels: called with their values, the series that they name.
 
-    prometheus_client finds a series by a lock and a tuple of strings made anew; a request needs fifteen.
+    prometheus_client finds a series by a lock and a tuple of strings made anew.
     """
 
     def __init__(self, instrument: Instrument) -> None:
@@ -186,7 +186,5 @@ class Metrics:
 
     def _histogram(
         self, name: str, help_text: str, *labels: str, buckets: tuple[float, ...] = DURATION_S
-    ) -> Family[Histogram]:
-        return Family(
-            Histogram(f"hrformer_{name}", help_text, labels, registry=self.registry, buckets=buckets)
-        )
+    ) -> Histogram:
+        return Histogram(f"hrformer_{name}", help_text, labels, bounds=buckets, registry=self.registry)

@@ -13,9 +13,10 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge
 from torch import Tensor
 
+from service.histogram import Series
 from service.models import Model
 from service.server import serve
 from service.settings import read_settings
@@ -61,7 +62,7 @@ class Versioned(Mapping[str, Model]):
 
 def count_nothing() -> None:
     """Takes away what the instruments do when they are told something."""
-    for kind, names in ((Counter, ["inc"]), (Gauge, ["inc", "dec", "set"]), (Histogram, ["observe"])):
+    for kind, names in ((Counter, ["inc"]), (Gauge, ["inc", "dec", "set"]), (Series, ["observe"])):
         for name in names:
             setattr(kind, name, lambda *_: None)
 
