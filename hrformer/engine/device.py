@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from hrformer.checkpoints.manifest import PixelFormat
 from hrformer.engine.allocator import give_freed_memory_back, keep_freed_memory
 from hrformer.engine.folding import folded
+from hrformer.engine.fusing import can_fuse, fused
 from hrformer.engine.recording import record
 from hrformer.engine.side_by_side import run_in_parts
 from hrformer.modeling.network import Network
@@ -103,7 +104,10 @@ class Runner:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.dtype = choose_precision(precision, self.device)
-        self._module = outputs(channels_last(folded(network).to(self.device))).eval()
+        ready = channels_last(folded(network).to(self.device))
+        if can_fuse(self.device, self.dtype):
+            fused(ready)
+        self._module = outputs(ready).eval()
         self._recordings: dict[tuple[int, ...], Callable[[Tensor], Any]] = {}  # by (height, width)
         self.reverse_channels = pixels.order == "bgr"
         self.mean = torch.tensor(pixels.mean, device=self.device).view(3, 1, 1)
