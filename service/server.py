@@ -28,9 +28,9 @@ from service.settings import Settings
 from service.tls import Certificate
 
 KEEP_ALIVE_S = 30  # an idle connection is kept for so long
-# A thread that computes asks for the interpreter at every operation, and its core idles until the event loop,
-# which may have a dozen answers to write, gives it away: by default after 5 ms.
-SWITCH_S = 0.0005
+# A thread that begins a batch asks for the interpreter a few times, and the cores idle until the event loop,
+# which may have a dozen answers to write, gives it away: by default after 5 ms each time.
+SWITCH_S = 0.00005
 LAST_WORDS_S = 0.3  # between the end of listening and the end of the last connections
 LAST_CALL_S = 1.0  # for all threads to end; nobody waits for their calls any more
 SLOW_READERS_S = 30  # clients may take so long to read the last answers after everything is answered
