@@ -16,7 +16,7 @@ from hrformer.engine.device import Recordable, Runner
 from hrformer.engine.letterbox import Canvas, Size, letterbox, reduction, size_for
 from hrformer.engine.results import COORDINATE_DIGITS, Box, Detection
 from hrformer.engine.search import AT_MOST
-from hrformer.geometry.detections import decode_boxes
+from hrformer.geometry.detections import decode_boxes, merge_looks, mirrored_boxes
 from hrformer.geometry.upright import points_in_image
 from hrformer.images.decode import Picture
 from hrformer.modeling.config import PeopleHeadConfig
@@ -29,9 +29,13 @@ class PeopleCoding:
 
     overlap: float = 0.6  # IoU with a better box above which one goes, 0 to 1
     threshold: float = 0.3  # score from which on a person counts as found, unless the caller gives another
+    flip_test: bool = False  # look at the mirrored picture too
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
+        given: dict[str, Any] = dict(vars(self))
+        if not isinstance(flip_test := given.pop("flip_test"), bool):
+            raise ValueError(f"decode option flip_test is {flip_test!r}; expected true or false")
+        for name, value in given.items():
             if not isinstance(value, int | float) or not 0 <= value <= 1:
                 raise ValueError(f"decode option {name} is {value!r}; expected a number from 0 to 1")
 
@@ -76,12 +80,20 @@ class PeopleEngine(Recordable):
 
         canvases: `(n, 3, height, width)` uint8. Boxes are in px of the canvas. Rows of score 0 are empty.
         """
-        return self.runner.run(self._run, canvases)
+        if not self.coding.flip_test:
+            return self.runner.run(self._run, canvases).cpu()
+        # One batch of both, since parts of a batch are computed side by side.
+        found = self.runner.run(self._run, torch.cat([canvases, canvases.flip(-1)]))
+        plain, mirrored = found.chunk(2)
+        boxes = mirrored_boxes(mirrored[..., :4], canvases.shape[-1])
+        mirrored = torch.cat([boxes, mirrored[..., 4:]], dim=2)
+        return merge_looks(plain, mirrored, overlap=self.coding.overlap).cpu()
 
     def _run(self, canvases: Tensor) -> Tensor:
+        """As `run`, of one look, on the device."""
         centres, sides = self.runner.outputs(self.runner.normalise(canvases))
         boxes, scores = decode_boxes(centres.float(), sides, limit=AT_MOST, overlap=self.coding.overlap)
-        return torch.cat([boxes, scores[..., None]], dim=2).cpu()
+        return torch.cat([boxes, scores[..., None]], dim=2)
 
     def finish(
         self,

@@ -15,30 +15,35 @@ import torch
 from torch import Tensor
 
 # Python issues the operations of a part in the time that a core takes to compute so many pixels, and those of
-# one part at a time.
+# one part at a time. A recording needs no Python.
 PIXELS = 128 * 96
+BALANCE = 3 / 4  # of the threads' time that parts of unlike sizes must use
 
 _Call = tuple[Callable[[Tensor], Tensor], Tensor, "Future[Tensor]"]
 
 
-def run_in_parts(run: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
+def run_in_parts(run: Callable[[Tensor], Tensor], batch: Tensor, *, needs_python: bool = True) -> Tensor:
     """What `run(batch)` gives, `(n, …)` of `(n, …, height, width)`, computed in parts where that is faster.
 
     The threads are those of the caller, shared among the parts. `run` is called in inference mode.
+    needs_python: for each of its operations.
     raises: what `run` raises, when all parts have ended.
     """
     threads = torch.get_num_threads()
-    count = parts_of(batch, threads)
+    count = parts_of(batch, threads, needs_python=needs_python)
     with torch.inference_mode():
         if count == 1:
             return run(batch)
         return torch.cat(workers(count, threads // count).run(run, batch.tensor_split(count)))
 
 
-def parts_of(batch: Tensor, threads: int) -> int:
+def parts_of(batch: Tensor, threads: int, *, needs_python: bool = True) -> int:
     """In how many parts a batch `(n, …, height, width)` is computed: 1 to the smaller of n and `threads`."""
-    pixels = batch.shape[0] * batch.shape[-2] * batch.shape[-1]
-    return max(1, min(batch.shape[0], threads, pixels // (threads * PIXELS)))
+    count, pixels = batch.shape[0], batch.shape[-2] * batch.shape[-1]
+    most = min(count, threads)
+    if needs_python:
+        most = max(1, min(most, count * pixels // (threads * PIXELS)))
+    return max(parts for parts in range(1, most + 1) if count > BALANCE * parts * -(-count // parts))
 
 
 def use_torch_threads(count: int) -> None:

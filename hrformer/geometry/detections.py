@@ -76,6 +76,41 @@ def decode_boxes(
     return boxes, best * suppress(boxes, overlap)
 
 
+def mirrored_boxes(boxes: Tensor, width: int) -> Tensor:
+    """Boxes `(…, 4)` of pictures so wide, as they lie in the mirrored pictures."""
+    left, top, right, bottom = boxes.unbind(dim=-1)
+    return torch.stack([width - 1 - right, top, width - 1 - left, bottom], dim=-1)
+
+
+def merge_looks(one: Tensor, other: Tensor, *, alike: float = 0.5, overlap: float = 0.6) -> Tensor:
+    """What two looks at the same pictures found, as one: boxes and scores `(n, k, 5)`, best first.
+
+    Two boxes are of one person if each is the nearest to the other, with an IoU above `alike`: that person
+    has their mean, weighted by the scores, and the mean score. Who is found by one look alone keeps their box
+    and half the score (weighted boxes fusion, arXiv:1910.13302). What overlaps a better one by more than
+    `overlap` scores 0, as do the rows where there is nobody.
+    """
+    shared = torch.stack([iou(*pair) for pair in zip(one[..., :4], other[..., :4], strict=True)])
+    shared = shared * ((one[:, :, None, 4] > 0) & (other[:, None, :, 4] > 0))
+    nearest, back = shared.argmax(dim=2), shared.argmax(dim=1)
+    of_one = _agree(nearest, back) & (shared.amax(dim=2) > alike)
+    of_other = _agree(back, nearest) & (shared.amax(dim=1) > alike)
+    same = other.gather(1, nearest[..., None].expand_as(one))
+    weight = same[..., 4:] / (one[..., 4:] + same[..., 4:]).clamp(min=1e-6)
+    mean = torch.cat([torch.lerp(one[..., :4], same[..., :4], weight), (one + same)[..., 4:] / 2], dim=2)
+    halved = one.new_tensor([1.0, 1, 1, 1, 0.5])
+    rows = torch.where(of_one[..., None], mean, one * halved)
+    rows = torch.cat([rows, torch.where(of_other[..., None], 0.0, other * halved)], dim=1)
+    best, order = rows[..., 4].topk(one.shape[1], dim=1)
+    boxes = rows[..., :4].gather(1, order[..., None].expand(-1, -1, 4))
+    return torch.cat([boxes, (best * suppress(boxes, overlap))[..., None]], dim=2)
+
+
+def _agree(there: Tensor, back: Tensor) -> Tensor:
+    """Of which places `(n, k)` the way there and back ends where it began."""
+    return back.gather(1, there) == torch.arange(there.shape[1], device=there.device)
+
+
 def suppress(boxes: Tensor, overlap: float) -> Tensor:
     """Which of the boxes `(n, k, 4)`, best first, stay `(n, k)`: no better one that stays overlaps them more.
 

@@ -40,7 +40,10 @@ class Backbone(nn.Module):
         return nn.Sequential(*modules, ExchangeModule(config, stage, outputs, rates[-1]))
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Maps at 1/4, 1/8, 1/16, 1/32, or the first alone, of normalised `(batch, 3, height, width)`."""
+        """Maps at 1/4, 1/8, 1/16 and 1/32 of normalised `(batch, 3, height, width)`.
+
+        Where the configuration's `outputs` is "highest", the lower ones are as stage 4's blocks made them.
+        """
         x = self.stage1(self.stem(images))
         maps = self.stage2([transition(x) for transition in self.transition1])
         maps = self.stage3([*maps, self.transition2(maps[-1])])

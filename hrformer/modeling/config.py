@@ -25,7 +25,7 @@ class BackboneConfig:
     relative_bias: RelativeBias = "added"
     mask_padding: bool = False  # mmpose's `with_pad_mask`: padded keys are masked where both axes are padded
     upsample: Upsample = "bilinear"
-    outputs: Literal["highest", "all"] = "all"  # resolutions that the last module of stage 4 makes
+    outputs: Literal["highest", "all"] = "all"  # resolutions that the last module fuses; the others pass
     drop_path: float = 0.0  # rate of the deepest block, 0 to below 1; the others rise linearly from 0
 
 
@@ -55,7 +55,7 @@ class ClassificationHeadConfig:
 
 @dataclass(frozen=True)
 class PeopleHeadConfig:
-    """Centres and boxes of people from the highest resolution."""
+    """Centres and boxes of people from the highest resolution, and what the lower ones add."""
 
     channels: int = 64  # of each tower
 

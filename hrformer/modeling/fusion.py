@@ -35,7 +35,10 @@ def downward(inputs: int, outputs: int, halvings: int) -> nn.Sequential:
 
 
 class Fusion(nn.Module):
-    """Output i = ReLU(sum over j of T_ij(x_j)), high to low resolution (arXiv:2110.09408, section 3.1)."""
+    """Output i = ReLU(sum over j of T_ij(x_j)), high to low resolution (arXiv:2110.09408, section 3.1).
+
+    outputs: how many of the resolutions are fused; lower ones pass as they are.
+    """
 
     def __init__(self, channels: tuple[int, ...], outputs: int, upsample: Upsample) -> None:
         super().__init__()
@@ -53,7 +56,8 @@ class Fusion(nn.Module):
         return downward(channels[j], channels[i], i - j)
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        return [self._output(i, maps) for i in range(len(self.paths))]
+        fused = [self._output(i, maps) for i in range(len(self.paths))]
+        return [*fused, *maps[len(fused) :]]
 
     def _output(self, i: int, maps: list[Tensor]) -> Tensor:
         height, width = maps[i].shape[2:]

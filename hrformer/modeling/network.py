@@ -81,6 +81,9 @@ def _initialise_people(head: PeopleHead) -> None:
         nn.init.normal_(convolution.weight, std=0.001)
         assert convolution.bias is not None
         nn.init.constant_(convolution.bias, bias)
+    for norm in head.context.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            nn.init.zeros_(norm.weight)  # says nothing at first: weights without it go on as they were
 
 
 def create_model(name: str = "small", task: str = "pose", *, outputs: int | None = None) -> Network:

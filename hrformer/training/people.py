@@ -12,7 +12,8 @@ from torch import Tensor
 
 from hrformer.checkpoints.configuration import variant_of
 from hrformer.checkpoints.manifest import Entry
-from hrformer.data.people import read_photographs
+from hrformer.data.figures import read_figures
+from hrformer.data.people import Photograph, read_photographs
 from hrformer.data.pictures import read_picture
 from hrformer.data.unreadable import LeftOut
 from hrformer.engine.people import PeopleCoding, PeopleEngine
@@ -60,7 +61,7 @@ class PeopleTask:
         self.validation = read_photographs(directories[0], "val")
         check_pictures(photograph.image for photograph in self.validation)
         self.cache = cache_photographs(
-            [photograph for directory in directories for photograph in read_photographs(directory, "train")],
+            [photograph for directory in directories for photograph in _to_train_on(directory)],
             recipe.canvas_px,
             left_out,
         )
@@ -160,11 +161,18 @@ class PeopleTask:
             config=self.recipe.network,
             labels="person",
             metrics=metrics,
-            decode=asdict(PeopleCoding()),
+            decode=asdict(PeopleCoding(flip_test=True)),
         )
 
     def _engine(self, network: Network) -> PeopleEngine:
         return PeopleEngine(network, self.entry("", {}), device=str(self.device), precision="float32")
+
+
+def _to_train_on(directory: Path) -> list[Photograph]:
+    """A set of boxes in COCO's format, or a folder of masks with one figure in each."""
+    if (directory / "classes.json").is_file():
+        return read_figures(directory, "train")
+    return read_photographs(directory, "train")
 
 
 def boxes_in_crops(

@@ -149,8 +149,8 @@ def tiny_people() -> PeopleRecipe:
     """
     return PeopleRecipe(
         network=people(replace(tiny(), modules=(1, 1, 1))),
-        input_size=(160, 192),
-        input_sizes=((160, 192), (192, 160), (192, 192)),
+        input_size=(128, 160),
+        input_sizes=((128, 160), (160, 128), (160, 160)),
         turned_crops=True,
         canvas_px=400,
         steps=6000,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hrformer.checkpoints.manifest import PixelFormat
 from hrformer.engine.people import PeopleCoding, PeopleEngine
 from hrformer.engine.results import Box, Detection
-from hrformer.geometry.detections import boxes_at_places, encode_boxes
+from hrformer.geometry.detections import boxes_at_places, encode_boxes, mirrored_boxes
 from hrformer.images.decode import Picture
 from tests.material import people_entry, seeded, shallow_people
 from tests.strategies import quick
@@ -127,18 +127,46 @@ def test_what_is_found_does_not_depend_on_the_pictures_beside_it(engine: PeopleE
         torch.testing.assert_close(engine.run(canvas[None])[0], row, rtol=1e-3, atol=1e-3)
 
 
-def test_the_decode_table_is_followed() -> None:
-    entry = people_entry(decode={"overlap": 0.4, "threshold": 0.2})
+def test_with_the_mirrored_look_a_mirrored_picture_has_the_mirrored_people() -> None:
+    entry = people_entry(decode={"flip_test": True})
+    engine = PeopleEngine(seeded(shallow_people()), entry, device="cpu")
+    canvases = torch.randint(0, 256, (3, 3, 64, 96), generator=torch.Generator().manual_seed(0)).byte()
+    plain, mirrored = engine.run(canvases), engine.run(canvases.flip(-1))
+    back = torch.cat([mirrored_boxes(mirrored[..., :4], 96), mirrored[..., 4:]], dim=2)
 
-    assert PeopleEngine(seeded(shallow_people()), entry, device="cpu").coding == PeopleCoding(0.4, 0.2)
+    assert plain.shape == (3, 100, 5)
+    sure = plain[..., 4] > 0
+    torch.testing.assert_close(back[..., 4], plain[..., 4], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(back[sure][:5], plain[sure][:5], rtol=1e-3, atol=1e-1)
+
+
+def test_the_mirrored_look_changes_no_box_of_what_is_alike_both_ways() -> None:
+    pixels = np.zeros((96, 128, 3), np.uint8)
+    pixels[20:80, 40:70] = 255
+    plain = rectangle_engine()
+    twice = PeopleEngine(BrightRectangle(), people_entry(pixels=AS_IT_IS, decode={"flip_test": True}))  # type: ignore[arg-type]
+
+    (once,), (both,) = found_in(plain, pixels), found_in(twice, pixels)
+    np.testing.assert_allclose(both.box, once.box, atol=0.1)
+    assert both.score == pytest.approx(once.score)
+
+
+def test_the_decode_table_is_followed() -> None:
+    entry = people_entry(decode={"overlap": 0.4, "threshold": 0.2, "flip_test": True})
+
+    assert PeopleEngine(seeded(shallow_people()), entry, device="cpu").coding == PeopleCoding(0.4, 0.2, True)
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [({"threshold": 1.5}, "threshold is 1.5"), ({"overlap": "most"}, "overlap is 'most'")],
+    [
+        ({"threshold": 1.5}, "threshold is 1.5; expected a number from 0 to 1"),
+        ({"overlap": "most"}, "overlap is 'most'; expected a number from 0 to 1"),
+        ({"flip_test": 1}, "flip_test is 1; expected true or false"),
+    ],
 )
 def test_a_decode_option_out_of_range_is_told(values: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=f"decode option {message}; expected a number from 0 to 1"):
+    with pytest.raises(ValueError, match=f"decode option {message}"):
         PeopleCoding.from_values(values)
 
 
@@ -156,7 +184,9 @@ def test_a_box_of_less_than_a_hundredth_of_a_pixel_is_left_out(engine: PeopleEng
 
 
 def test_an_unknown_decode_option_is_told() -> None:
-    with pytest.raises(ValueError, match="unknown decode option 'kernel'; known are overlap, threshold"):
+    with pytest.raises(
+        ValueError, match="unknown decode option 'kernel'; known are flip_test, overlap, threshold"
+    ):
         PeopleCoding.from_values({"kernel": 3})
 
 

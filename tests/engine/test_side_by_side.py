@@ -50,6 +50,13 @@ def test_a_part_keeps_its_threads_computing_while_python_issues_the_others(
     assert parts_of(pictures(count), threads) == parts
 
 
+@pytest.mark.parametrize(
+    ("count", "threads", "parts"), [(1, 2, 1), (2, 2, 2), (3, 2, 1), (5, 2, 2), (2, 8, 2), (17, 16, 11)]
+)
+def test_a_recording_is_cut_into_parts_of_like_sizes(count: int, threads: int, parts: int) -> None:
+    assert parts_of(pictures(count, (32, 32)), threads, needs_python=False) == parts
+
+
 def test_a_picture_is_never_cut() -> None:
     assert parts_of(pictures(1, (2048, 2048)), 8) == 1
     assert parts_of(pictures(3, (2048, 2048)), 8) == 3

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from hrformer.geometry.boxes import iou
-from hrformer.geometry.detections import Targets, boxes_at_places, decode_boxes, encode_boxes, suppress
+from hrformer.geometry.detections import (
+    Targets,
+    boxes_at_places,
+    decode_boxes,
+    encode_boxes,
+    merge_looks,
+    mirrored_boxes,
+    suppress,
+)
 from tests.strategies import generator, quick, seeds
 
 SIZE = (128, 160)  # (height, width) of the input
@@ -143,3 +151,61 @@ def test_a_map_smaller_than_the_limit_is_read_whole() -> None:
 
     assert found.shape == (2, 12, 4)
     assert scores.shape == (2, 12)
+
+
+def looks(*rows: list[float]) -> Tensor:
+    """One picture's boxes and scores, filled up with an empty row."""
+    return torch.tensor([[*rows, [0.0, 0, 0, 0, 0]]])
+
+
+def test_who_is_seen_twice_has_the_mean_box_and_score() -> None:
+    one, other = looks([10, 10, 30, 50, 0.8]), looks([12, 10, 34, 50, 0.4])
+    (first, second), *_ = merge_looks(one, other)
+
+    assert first.tolist() == pytest.approx([10 + 2 / 3, 10, 30 + 4 / 3, 50, 0.6])
+    assert second[4] == 0
+
+
+def test_who_is_seen_once_keeps_the_box_and_half_the_score() -> None:
+    (merged,) = merge_looks(looks([10, 10, 30, 50, 0.8]), looks([60, 10, 80, 50, 0.9]))
+
+    assert merged.tolist() == [pytest.approx([60, 10, 80, 50, 0.45]), pytest.approx([10, 10, 30, 50, 0.4])]
+
+
+def test_a_box_that_was_suppressed_is_nobodys_partner() -> None:
+    one = looks([10, 10, 30, 50, 0.8])
+    other = torch.tensor([[[11.0, 10, 30, 50, 0.6], [10, 10, 30, 50, 0.0]]])
+    (first, _), *_ = merge_looks(one, other)
+
+    assert first[4].item() == pytest.approx(0.7)
+
+
+@quick
+@given(seeds())
+def test_two_like_looks_are_as_one(seed: int) -> None:
+    boxes = grid_boxes(seed)
+    scores = torch.linspace(0.9, 0.1, len(boxes))
+    rows = torch.cat([boxes, scores[:, None]], dim=1)[None]
+
+    torch.testing.assert_close(merge_looks(rows, rows), rows)
+
+
+@quick
+@given(seeds(), seeds())
+def test_the_order_of_the_looks_is_of_no_matter(seed: int, other_seed: int) -> None:
+    pair = []
+    for number in (seed, other_seed):
+        found = grid_boxes(number)
+        boxes = torch.nn.functional.pad(found, (0, 0, 0, 12 - len(found)))
+        scores = torch.rand(12, generator=generator(number)) * (boxes[:, 2] > 0)
+        pair.append(torch.cat([boxes, scores[:, None]], dim=1)[None])
+
+    one, other = merge_looks(*pair), merge_looks(*reversed(pair))
+    torch.testing.assert_close(one[one[..., 4] > 0], other[other[..., 4] > 0])
+
+
+def test_boxes_are_mirrored_about_the_middle_of_the_picture() -> None:
+    whole_and_part = torch.tensor([[-0.5, 3, 9.5, 5], [0.0, 1, 2, 6]])
+
+    assert mirrored_boxes(whole_and_part, 10).tolist() == [[-0.5, 3, 9.5, 5], [7, 1, 9, 6]]
+    assert torch.equal(mirrored_boxes(mirrored_boxes(whole_and_part, 10), 10), whole_and_part)
