@@ -51,7 +51,8 @@ def seeded(config: NetworkConfig, seed: int = 0) -> Network:
     network = build(config)
     names = ("heatmaps", "classify", "centres")
     final = next(getattr(network.head, name) for name in names if hasattr(network.head, name))
-    torch.nn.init.normal_(final.weight)
+    # Of centres, a larger spread would make some scores exactly 1.
+    torch.nn.init.normal_(final.weight, std=0.5 if final is getattr(network.head, "centres", None) else 1.0)
     return network.eval()
 
 
