@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from hrformer.engine.side_by_side import use_torch_threads
+from hrformer.engine.side_by_side import on_one_thread, use_torch_threads
 from service.admission import Admission
 from service.device_errors import Failure, OutOfMemory, failure_of
 from service.lifecycle import DeviceFailed
@@ -167,8 +167,10 @@ def _stage(key: Key, items: Sequence[Tensor]) -> Tensor:
 
 
 def _call(key: Key, items: Sequence[Tensor], prepared: Tensor | None) -> Sequence[Tensor]:
-    model = key.served.model
-    batch = torch.stack(list(items)) if prepared is None else prepared
+    model, batch = key.served.model, prepared
+    if batch is None:
+        with on_one_thread():
+            batch = torch.stack(list(items))
     try:
         answers: Tensor = model.run(batch, True) if key.flip_test else model.run(batch)
     except torch.OutOfMemoryError:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from hrformer.engine.device import choose_device
+from hrformer.engine.side_by_side import use_torch_threads
 from service.admission import Admission, Bounds
 from service.batcher import Batcher
 from service.decoding import Pool
@@ -67,7 +68,8 @@ def make_parts(settings: Settings) -> Parts:
     model_threads = settings.threads or min(cores(), torch.get_num_threads())
     lifecycle, metrics, models = Lifecycle(), Metrics(), Models()
     tracing = _tracing() if settings.tracing else None
-    thread, staging, loader = Threads("model"), Threads("stage"), Threads("load")
+    thread, loader = Threads("model"), Threads("load")
+    staging = Threads("stage", begin=lambda: use_torch_threads(1))
     decode_threads = settings.decode_threads or pool_threads(cores(), on_cpu=_is_on_cpu(settings.device))
     decoding = Pool("decode", decode_threads)
     encoding = Pool("encode", settings.encode_threads or decode_threads)

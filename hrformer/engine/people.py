@@ -16,6 +16,7 @@ from hrformer.engine.device import Recordable, Runner
 from hrformer.engine.letterbox import Canvas, Size, letterbox, reduction, size_for
 from hrformer.engine.results import COORDINATE_DIGITS, Box, Detection
 from hrformer.engine.search import AT_MOST
+from hrformer.engine.side_by_side import on_one_thread
 from hrformer.geometry.detections import decode_boxes, merge_looks, mirrored_boxes
 from hrformer.geometry.upright import points_in_image
 from hrformer.images.decode import Picture
@@ -83,11 +84,13 @@ class PeopleEngine(Recordable):
         if not self.coding.flip_test:
             return self.runner.run(self._run, canvases).cpu()
         # One batch of both, since parts of a batch are computed side by side.
-        found = self.runner.run(self._run, torch.cat([canvases, canvases.flip(-1)]))
-        plain, mirrored = found.chunk(2)
-        boxes = mirrored_boxes(mirrored[..., :4], canvases.shape[-1])
-        mirrored = torch.cat([boxes, mirrored[..., 4:]], dim=2)
-        return merge_looks(plain, mirrored, overlap=self.coding.overlap).cpu()
+        with on_one_thread():
+            looks = torch.cat([canvases, canvases.flip(-1)])
+        plain, mirrored = self.runner.run(self._run, looks).chunk(2)
+        with on_one_thread():
+            boxes = mirrored_boxes(mirrored[..., :4], canvases.shape[-1])
+            mirrored = torch.cat([boxes, mirrored[..., 4:]], dim=2)
+            return merge_looks(plain, mirrored, overlap=self.coding.overlap).cpu()
 
     def _run(self, canvases: Tensor) -> Tensor:
         """As `run`, of one look, on the device."""

@@ -7,8 +7,9 @@ its core to a decoder all the others wait. Threads that share a batch meet once.
 import os
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from functools import cache
 
 import torch
@@ -34,7 +35,9 @@ def run_in_parts(run: Callable[[Tensor], Tensor], batch: Tensor, *, needs_python
     with torch.inference_mode():
         if count == 1:
             return run(batch)
-        return torch.cat(workers(count, threads // count).run(run, batch.tensor_split(count)))
+        answers = workers(count, threads // count).run(run, batch.tensor_split(count))
+        with on_one_thread():
+            return torch.cat(answers)
 
 
 def parts_of(batch: Tensor, threads: int, *, needs_python: bool = True) -> int:
@@ -51,6 +54,17 @@ def use_torch_threads(count: int) -> None:
     # A thread that has never asked takes over, at its first operation, what another one has set meanwhile.
     torch.get_num_threads()
     torch.set_num_threads(count)
+
+
+@contextmanager
+def on_one_thread() -> Iterator[None]:
+    """For what stands around parts: threads that helped with it would go on spinning, on the parts' cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class Workers:
