@@ -8,8 +8,8 @@ from service.settings import SettingsError, read_settings
 from service.settings_page import parse_flags
 
 WRONG_USE = 2
-# How often an OpenMP thread without work looks for some before it sleeps. By default it looks for milliseconds,
-# on a core that the next part of a batch wants.
+# How often an OpenMP thread without work looks for some before it sleeps. By default that takes
+# milliseconds, on a core that the next part of a batch wants.
 SPINS = "10000"
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from service.__main__ import SPINS, main
 from service.settings import Settings, SettingsError, read_settings
 from service.settings_page import parse_flags, settings_page
 from tests.conftest import REPOSITORY
@@ -105,3 +106,16 @@ def test_an_unknown_flag_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> Non
 def test_the_page_of_the_settings_is_made_from_the_class() -> None:
     """Made anew by `python -c "from service.settings_page import *; print(settings_page(), end='')"`."""
     assert (REPOSITORY / "docs" / "settings.md").read_text(encoding="utf-8") == settings_page()
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, SPINS), ("7", "7")])
+def test_helpers_of_operations_sleep_soon_unless_the_environment_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, expected: str
+) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", given or "")
+    if given is None:
+        monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setattr("service.server.serve", lambda settings: 0)
+
+    assert main([]) == 0
+    assert os.environ["GOMP_SPINCOUNT"] == expected
