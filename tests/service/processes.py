@@ -106,7 +106,7 @@ async def ask_until_refused(address: tuple[str, int], statuses: list[int]) -> No
         try:
             connection = await Connection.open(address)
         except (ConnectionRefusedError, ConnectionResetError):
-            return  # reset: the listener was closed in the middle of the handshake, and nothing had been asked
+            return  # reset: the listener was closed in the middle of a handshake; nothing was asked
         is_kept = True
         while is_kept:
             answer = await connection.ask(data)
