@@ -1,10 +1,12 @@
 """uvicorn with our way of stopping: drain first, then end with an exit code."""
 
 import asyncio
+import ctypes
 import logging
 import os
 import signal
 import socket
+import struct
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -37,6 +39,8 @@ SLOW_READERS_S = 30  # clients may take so long to read the last answers after e
 DEAD_READERS_S = 30  # a client that takes nothing of its answer for so long is dropped
 LAST_READERS_S = 1  # after a failure, when a new process is worth more than their patience
 OK, FAILED, INTERRUPTED = 0, 1, 130
+_SO_ATTACH_FILTER = 26  # socket(7); Python has no name for it
+_DROP = (0x06, 0, 0, 0)  # the BPF program: return 0 bytes of whatever comes
 
 
 class DrainingServer(uvicorn.Server):
@@ -120,6 +124,7 @@ class DrainingServer(uvicorn.Server):
         waiting = []
         for listener in listeners:
             with listener, suppress(BlockingIOError):
+                let_nobody_connect(listener)
                 listener.setblocking(False)
                 while True:
                     waiting.append(listener.accept()[0])
@@ -144,6 +149,18 @@ def drop_dead_readers(listener: socket.socket, after_s: float) -> None:
     """
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; what is accepted inherits it
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * after_s))
+
+
+def let_nobody_connect(listener: socket.socket) -> None:
+    """Makes the system drop handshakes that reach the listener; connections that are made already stay.
+
+    Whoever connected between the last that is taken and the closing would be reset, with a request sent. Now
+    the system asks again for them, a second later, and is told that nobody listens.
+    """
+    if sys.platform == "linux":
+        drop = ctypes.create_string_buffer(struct.pack("HBBI", *_DROP))
+        program = struct.pack("HL", 1, ctypes.addressof(drop))
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
 
 def config_of(app: FastAPI, certificate: Certificate | None = None) -> uvicorn.Config:

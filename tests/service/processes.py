@@ -105,8 +105,8 @@ async def ask_until_refused(address: tuple[str, int], statuses: list[int]) -> No
     while True:
         try:
             connection = await Connection.open(address)
-        except (ConnectionRefusedError, ConnectionResetError):
-            return  # reset: the listener was closed in the middle of a handshake; nothing was asked
+        except ConnectionRefusedError:
+            return
         is_kept = True
         while is_kept:
             answer = await connection.ask(data)

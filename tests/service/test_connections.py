@@ -2,10 +2,11 @@
 
 import asyncio
 import socket
+import sys
 
 import pytest
 
-from service.server import drop_dead_readers
+from service.server import drop_dead_readers, let_nobody_connect
 from tests.service.conftest import Running, in_process, on_sockets, until
 from tests.service.echo_models import EchoPose, Gate
 from tests.service.pictures import plain
@@ -137,3 +138,22 @@ def test_a_client_that_reads_nothing_for_long_is_dropped() -> None:
             connection, _ = listener.accept()
             with connection, pytest.raises(TimeoutError, match="timed out"):
                 connection.sendall(bytes(64 * 1024 * 1024))  # more than the system takes off our hands
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the filter of a listener is Linux's")
+def test_before_a_listener_closes_nobody_connects_and_who_has_connected_is_served() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        with socket.create_connection(address) as early:
+            let_nobody_connect(listener)
+            with pytest.raises(TimeoutError):
+                socket.create_connection(address, timeout=0.2)
+            taken, _ = listener.accept()
+            listener.close()
+            with taken:
+                early.sendall(b"asked")
+                assert taken.recv(5) == b"asked"
+                taken.sendall(b"answered")
+                assert early.recv(8) == b"answered"
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
