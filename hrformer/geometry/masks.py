@@ -1,6 +1,7 @@
 """From class logits to a class map at image size; its areas, and its regions as COCO run lengths."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -8,8 +9,7 @@ import torch
 from torch import Tensor
 
 Window = tuple[float, float, float, float]  # top, left, height, width
-Lines = tuple[Tensor, Tensor]  # for each output line: the input line before it, the weight of the next one
-_VALUES_AT_ONCE = 4_000_000  # logits at the picture's size that may be held: 16 MB, some five times
+_VALUES_AT_ONCE = 1_000_000  # logits at the picture's size that may be held: 4 MB, some three times
 _UNDECIDED = 256  # no class: there are at most 256
 
 
@@ -20,22 +20,23 @@ def class_map(logits: Tensor, height: int, width: int, *, window: Window | None 
     window: the part of the logits, in their own pixels from the top-left corner, that the picture covers;
             default all.
     Where the four logits around a pixel have the same likeliest class, so has every mean of them; only the
-    pixels between classes are interpolated, a strip at a time, so that memory does not grow with the picture.
+    pixels between classes are interpolated, some at a time, so that memory does not grow with the picture.
     """
     top, left, high, wide = window or (0.0, 0.0, float(logits.shape[1]), float(logits.shape[2]))
     rows, down = (line.to(logits.device) for line in _sources(top, high, logits.shape[1], height))
     columns, across = (line.to(logits.device) for line in _sources(left, wide, logits.shape[2], width))
-    answer = torch.empty((height, width), dtype=torch.uint8, device=logits.device)
-    decided = _decided(logits)
-    nodes = logits.float().permute(1, 2, 0).contiguous()  # (h, w, classes)
-    rows_at_once = max(1, _VALUES_AT_ONCE // (len(logits) * width))
-    parts = (torch.split(line, rows_at_once) for line in (answer, rows, down))
-    for strip, row, weight in zip(*parts, strict=True):
-        classes = decided.index_select(0, row).index_select(1, columns).flatten()
-        between = (classes == _UNDECIDED).nonzero()[:, 0]
-        means = _at(between // width, between % width, nodes, (row, weight), (columns, across))
-        classes[between] = means.max(dim=1).indices.to(torch.int16)
-        strip[:] = classes.view_as(strip)
+    decided = _decided(logits).index_select(1, columns)  # (h, width)
+    answer = decided.to(torch.uint8).index_select(0, rows)
+    # The pixels of a column between two rows of logits, called a stack, have the same four logits around them.
+    heights = torch.bincount(rows, minlength=logits.shape[1])
+    first = heights.cumsum(0) - heights  # pixel of the stacks under each row of logits
+    stacks = ((decided == _UNDECIDED) & (heights > 0)[:, None]).nonzero()
+    within = torch.arange(int(heights.max()), device=logits.device)[:, None]
+    for row, column in _at_a_time(stacks, len(logits) * len(within)):
+        y = first[row] + torch.minimum(within, heights[row] - 1)  # the last pixel again in lower stacks
+        ends = (_along(logits, end, columns[column], across[column]) for end in (row, row + 1))
+        upper, lower = (end[:, None] for end in ends)
+        answer.view(-1)[y * width + column] = _likeliest(torch.lerp(upper, lower, down[y]))
     return answer
 
 
@@ -43,7 +44,7 @@ def _decided(logits: Tensor) -> Tensor:
     """The likeliest class between each logit and its right and lower neighbours, `(h, w)` int16, where they
     agree, else `_UNDECIDED`.
     """
-    likeliest = logits.max(dim=0).indices.to(torch.int16)  # four times as fast as argmax across planes
+    likeliest = _likeliest(logits).to(torch.int16)
     decided = likeliest.clone()
     decided[:, :-1][likeliest[:, :-1] != likeliest[:, 1:]] = _UNDECIDED
     upper = decided.clone()
@@ -51,18 +52,26 @@ def _decided(logits: Tensor) -> Tensor:
     return decided
 
 
-def _at(y: Tensor, x: Tensor, nodes: Tensor, down: Lines, across: Lines) -> Tensor:
-    """Logits `(n, classes)` at these pixels of a strip, interpolated from the nodes `(h, w, classes)`."""
-    (row, weights), (column, weights_across) = down, across
-    first, last = int(row[0]), min(int(row[-1]) + 1, nodes.shape[0] - 1)
-    following = (column + 1).clamp(max=nodes.shape[1] - 1)
-    left, right = (nodes[first : last + 1].index_select(1, nodes_of) for nodes_of in (column, following))
-    wide = torch.lerp(left, right, weights_across[None, :, None])  # (rows of nodes, width, classes)
-    upper, lower = (
-        wide.flatten(0, 1).index_select(0, (line - first) * wide.shape[1] + x)
-        for line in (row[y], (row[y] + 1).clamp(max=last))
-    )
-    return torch.lerp(upper, lower, weights[y, None])
+def _likeliest(logits: Tensor) -> Tensor:
+    """The index of the largest of `(classes, …)`, uint8; the first of equals. Many times as fast as argmax."""
+    classes = torch.arange(len(logits), dtype=torch.uint8, device=logits.device)
+    is_less = (logits < logits.amax(dim=0)).view(torch.uint8)
+    return is_less.mul_(255).bitwise_or_(classes.view(-1, *[1] * (logits.ndim - 1))).amin(dim=0)
+
+
+def _at_a_time(stacks: Tensor, values: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Rows and columns of `(n, 2)`, of as many stacks as may be computed at once, `values` for each."""
+    for part in stacks.split(max(1, _VALUES_AT_ONCE // values)):
+        yield part[:, 0], part[:, 1]
+
+
+def _along(logits: Tensor, row: Tensor, column: Tensor, weight: Tensor) -> Tensor:
+    """Logits `(classes, n)` in a row, below the last one as in it, between a column and the next one."""
+    height, width = logits.shape[1:]
+    start = row.clamp(max=height - 1) * width
+    flat = logits.float().flatten(1)
+    left, right = (flat.index_select(1, start + of.clamp(max=width - 1)) for of in (column, column + 1))
+    return torch.lerp(left, right, weight)
 
 
 def figure_first(logits: Tensor, background: int, probability: float = 0.5) -> Tensor:

@@ -26,13 +26,15 @@ def test_a_class_map_is_the_argmax_of_resized_logits(given_logits: Tensor, size:
 
 @quick
 @given(given_logits=logits(), size=sizes(1, 80), values=st.integers(1, 2000))
-def test_strips_equal_the_whole(given_logits: Tensor, size: tuple[int, int], values: int) -> None:
+def test_pixels_taken_a_few_at_a_time_give_the_same(
+    given_logits: Tensor, size: tuple[int, int], values: int
+) -> None:
     whole = class_map(given_logits, *size)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(geometry_masks, "_VALUES_AT_ONCE", values)
-        strips = class_map(given_logits, *size)
+        few = class_map(given_logits, *size)
 
-    assert torch.equal(strips, whole)
+    assert torch.equal(few, whole)
 
 
 def test_a_window_is_the_part_of_the_picture_that_it_covers() -> None:
