@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import gc
 import logging
 import os
 import signal
@@ -33,6 +34,9 @@ KEEP_ALIVE_S = 30  # an idle connection is kept for so long
 # A thread that begins a batch asks for the interpreter a few times, and the cores idle until the event loop,
 # which may have a dozen answers to write, gives it away: by default after 5 ms each time.
 SWITCH_S = 0.00005
+# So many new objects between two searches for cycles: the requests under way make 700, Python's own number,
+# dozens of times a second, and hardly any cycle.
+NEW_OBJECTS = 10_000
 LAST_WORDS_S = 0.3  # between the end of listening and the end of the last connections
 LAST_CALL_S = 1.0  # for all threads to end; nobody waits for their calls any more
 SLOW_READERS_S = 30  # clients may take so long to read the last answers after everything is answered
@@ -197,14 +201,31 @@ def serve(settings: Settings, models: Mapping[str, Model] | None = None) -> int:
     """
     set_up_logging(settings.log_level)
     sys.setswitchinterval(SWITCH_S)
+    gc.set_threshold(NEW_OBJECTS)
     app = create_app(settings, models)
     parts: Parts = app.state.parts
     server = DrainingServer(app)
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        code = runner.run(server.serve_until_stopped())
+        code = runner.run(_serve(server, parts))
     until = time.monotonic() + LAST_CALL_S
     if not all(threads.has_ended(until - time.monotonic()) for threads in parts.threads):
         # A call that hangs or loads cannot be ended, and the process aborts if it ends under such a thread.
         logging.shutdown()
         os._exit(code)
     return code
+
+
+async def _serve(server: DrainingServer, parts: Parts) -> int:
+    """The exit code."""
+    starting = asyncio.create_task(_leave_what_stays_alone(parts))
+    try:
+        return await server.serve_until_stopped()
+    finally:
+        starting.cancel()
+
+
+async def _leave_what_stays_alone(parts: Parts) -> None:
+    """Once the models are there: looking for cycles among all that took 0.1 s, and nobody was answered."""
+    await parts.lifecycle.started.wait()
+    gc.collect()
+    gc.freeze()

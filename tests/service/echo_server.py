@@ -2,10 +2,11 @@
 
 Settings come from the environment. What a batch meets depends on the colours of its pictures; ECHO_BATCH_MS
 says how long each takes; with ECHO_CONSTANT=1 a model costs next to nothing. ECHO_METRICS=off leaves counters
-and histograms at 0, to see what they cost. The version of the model is what the file named by the only
-argument says when the models are loaded.
+and histograms at 0, to see what they cost; ECHO_COLLECTIONS=1 tells of each search for cycles. The version of
+the model is what the file named by the only argument says when the models are loaded.
 """
 
+import gc
 import os
 import sys
 import threading
@@ -67,7 +68,15 @@ def count_nothing() -> None:
             setattr(kind, name, lambda *_: None)
 
 
+def tell(phase: str, info: dict[str, int]) -> None:
+    """A line for each search for cycles."""
+    if phase == "stop":
+        print("collected", info["generation"], flush=True)  # noqa: T201
+
+
 if __name__ == "__main__":
+    if os.environ.get("ECHO_COLLECTIONS"):
+        gc.callbacks.append(tell)
     if os.environ.get("ECHO_METRICS") == "off":
         count_nothing()
     sys.exit(serve(read_settings({}), Versioned(Path(sys.argv[1]) if sys.argv[1:] else None)))

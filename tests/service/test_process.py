@@ -31,6 +31,24 @@ async def test_what_was_accepted_is_answered_through_sigterm_and_the_exit_code_i
         assert await running.ended() == 0
 
 
+async def test_nobody_waits_for_a_search_for_cycles() -> None:
+    async with server(ECHO_COLLECTIONS="1", ECHO_CONSTANT="1") as running:
+        assert running.process.stdout is not None
+        while await said(running.process.stdout, within_s=1):
+            pass  # of the start
+        for _ in range(200):
+            assert (await running.client.post("/pose", content=plain())).status_code == 200
+        assert await said(running.process.stdout, within_s=0.2) == b""
+
+
+async def said(output: asyncio.StreamReader, within_s: float) -> bytes:
+    """The next line, or nothing when there is none in time."""
+    try:
+        return await asyncio.wait_for(output.readline(), within_s)
+    except TimeoutError:
+        return b""
+
+
 async def test_work_is_taken_for_a_while_after_sigterm() -> None:
     async with server(HRFORMER_DRAIN_GRACE_S="600") as running:
         running.process.send_signal(signal.SIGTERM)
