@@ -61,7 +61,7 @@ def _likeliest(logits: Tensor) -> Tensor:
 
 def _at_a_time(stacks: Tensor, values: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Rows and columns of `(n, 2)`, of as many stacks as may be computed at once, `values` for each."""
-    for part in stacks.split(max(1, _VALUES_AT_ONCE // values)):
+    for part in torch.split(stacks, max(1, _VALUES_AT_ONCE // values)):
         yield part[:, 0], part[:, 1]
 
 
