@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -76,6 +76,16 @@ class Promise:
     is_near: bool  # to the end of the time given
 
 
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """One that runs."""
+
+    kind: Hashable
+    count: int
+    units: int
+    begun: float  # s of the clock
+
+
 @dataclass
 class Admission:
     """Counts what was taken and is not answered, and refuses at once what would come too late.
@@ -83,13 +93,15 @@ class Admission:
     One rule for one item or sixty, whatever the kind. A picture whose people have to be found first counts
     for as many of them as pictures had of late, until it is known how many there are.
 
-    max_batch: largest batch of a kind. queued: what waits for the model.
+    max_batch: largest batch of a kind. queued: what waits for the model. units: of the model, for batches
+    run side by side, as the batcher has it.
     """
 
     bounds: Bounds
     max_batch: Callable[[Hashable], int]
     queued: Callable[[], Queued]
     clock: Callable[[], float] = time.monotonic
+    units: int = 1
     requests: int = 0
     bytes: int = 0
     coming: Counter[tuple[Hashable, bool]] = field(default_factory=Counter)  # admitted, and not yet queued
@@ -97,8 +109,8 @@ class Admission:
     times: Durations = field(init=False)
     people: dict[Hashable, Spread] = field(default_factory=dict)  # of a picture, by the kind that finds them
     margin: Margin = field(default_factory=Margin)  # on expected waits, which are off either way
-    _running: tuple[Hashable, int, float] | None = None  # kind, items, begin of the batch that runs
-    _waited_since: float | None = None  # the end of the last batch, when something waited then
+    _running: list["_Batch"] = field(default_factory=list)
+    _waited_since: deque[float] = field(default_factory=deque)  # ends of batches, when something waited then
 
     def __post_init__(self) -> None:
         self.times = Durations(self.clock)
@@ -166,9 +178,12 @@ class Admission:
         ahead = {} if work.is_begun else self._items_ahead(urgent=work.is_urgent)
         joined_s = own_s = 0.0
         for kind, count in self._items(work):
-            own_s += self._seconds(kind, count)
+            own_s += self._seconds(kind, max(count / self.units, min(count, 1)))
             before = ahead.get(kind, 0.0)
-            joined_s += self._seconds(kind, before + count) - self._seconds(kind, before)
+            joined_s += (self._seconds(kind, before + count) - self._seconds(kind, before)) / self.units
+            # Of several units one computes the batch that it joins, when all have computed the others.
+            last_s = self._seconds(kind, min(before + count, self.max_batch(kind)))
+            joined_s += last_s * (1 - 1 / self.units)
         queue_s = self._queue_s(ahead) if work.count else 0.0
         return max(queue_s + joined_s, work.before_s + own_s) + work.after_s
 
@@ -177,29 +192,35 @@ class Admission:
         return self._queue_s(self._items_ahead(urgent=False))
 
     def running_left_s(self) -> float:
-        """Seconds until the batch that runs should be done; 0 when it takes longer than ever."""
-        if self._running is None:
-            return 0.0
-        kind, count, begun = self._running
-        return max(self.times.predict(kind, count) - (self.clock() - begun), 0.0)
+        """Seconds of all units until the batches that run should be done; 0 for one that takes too long."""
+        now = self.clock()
+        return (
+            sum(
+                batch.units * max(self.times.predict(batch.kind, batch.count) - (now - batch.begun), 0.0)
+                for batch in self._running
+            )
+            / self.units
+        )
 
     @contextmanager
-    def running(self, kind: Hashable, count: int) -> Iterator[None]:
+    def running(self, kind: Hashable, count: int, units: int = 1) -> Iterator[None]:
         """While a batch of a kind runs; how long it takes is learned, unless it fails.
 
         When something waited already, it counts from the end of the batch before: what lies between them is
         as much a part of the wait.
         """
-        begun = self.clock()
-        self._running = kind, count, begun
+        batch = _Batch(kind, count, units, self.clock())
+        since = self._waited_since.popleft() if self._waited_since else batch.begun
+        self._running.append(batch)
         try:
             yield
-            since = begun if self._waited_since is None else self._waited_since
             self.observe(kind, count, self.clock() - since)
         finally:
-            self._running = None
-            is_waited_for = any(count for _, _, count in self.queued())
-            self._waited_since = self.clock() if is_waited_for else None
+            self._running.remove(batch)
+            if any(count for _, _, count in self.queued()):
+                self._waited_since.append(self.clock())
+            else:
+                self._waited_since.clear()
 
     def batch_s(self, kind: Hashable, count: int) -> float:
         """Seconds that nearly all batches of so many items stay below; 0 where that is not known."""
@@ -233,7 +254,7 @@ class Admission:
 
     def _is_trial(self, work: Work) -> bool:
         """Whether a work is taken to see how long it takes: nobody is before it, none was of late."""
-        is_idle = self._running is None and not any(self._items_ahead(urgent=False).values())
+        is_idle = not self._running and not any(self._items_ahead(urgent=False).values())
         return is_idle and self.times.is_doubtful(work.kind)
 
     def _items(self, work: Work) -> list[tuple[Hashable, float]]:
@@ -268,7 +289,8 @@ class Admission:
         return DEVIATIONS * math.sqrt(squares)
 
     def _queue_s(self, ahead: Mapping[Hashable, float]) -> float:
-        return self.running_left_s() + sum(self._seconds(kind, count) for kind, count in ahead.items())
+        waiting_s = sum(self._seconds(kind, count) for kind, count in ahead.items())
+        return self.running_left_s() + waiting_s / self.units
 
     def _seconds(self, kind: Hashable, items: float) -> float:
         """Of so many items in as few batches as they fit in, the last filled up as batches were of late.

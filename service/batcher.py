@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from service.line import Expired, Line, Place, Ticket
 
@@ -29,30 +29,37 @@ class Closed(Exception):
 class Batcher(Generic[Key, Item, Prepared, Result]):
     """Runs batches of whatever waits, whenever it is free; each item gets its own result.
 
-    One batch runs at a time, and all its items have one key: that of the item next in line, urgent before
-    others, then by arrival of the request. So no key starves, and an urgent item waits behind at most one
-    batch. Nothing waits for a batch to fill, unless `max_wait_s` says how long the oldest item of a key may;
-    urgent ones never do. An item that would be too late when its batch is done is not begun, so that it costs
-    those behind it nothing. Of a batch that fails, both halves are run again, down to the item that cannot be
-    run: it alone gets the exception. `is_fatal` tells the failures after which that is useless.
+    All items of a batch have one key: that of the item next in line, urgent before others, then by arrival of
+    the request. So no key starves, and an urgent item waits behind at most one batch. Nothing waits for a
+    batch to fill, unless `max_wait_s` says how long the oldest item of a key may; urgent ones never do. An
+    item that would be too late when its batch is done is not begun, so that it costs those behind it nothing.
+    Of a batch that fails, both halves are run again, down to the item that cannot be run: it alone gets the
+    exception. `is_fatal` tells the failures after which that is useless.
 
-    run: of a key, items, and what `prepare` made of them or None: the results, one for each item, in order.
+    A model may have several units, such as cores, that batches can run on side by side, each begun as soon as
+    there is a unit for it. What waits is divided among the units that are free, and where fewer items wait
+    than there are, these are divided among the batches: one item alone has them all.
+
+    run: of a key, items, what `prepare` made of them or None, and the number of units: the results, one for
+        each item, in order.
     prepare: called while a batch runs, for the next one once that is full. Its items stay in line until the
         model is free; when others are taken then, what was prepared is not used.
     max_batch: largest batch of a key.
     takes_s: seconds that a batch of a key with so many items is expected to take.
     max_waiting: items of one key that may wait.
+    units: of the model; 1 runs one batch at a time.
     """
 
     def __init__(
         self,
-        run: Callable[[Key, Sequence[Item], Prepared | None], Awaitable[Sequence[Result]]],
+        run: Callable[[Key, Sequence[Item], Prepared | None, int], Awaitable[Sequence[Result]]],
         *,
         prepare: Callable[[Key, Sequence[Item]], Awaitable[Prepared]] | None = None,
         max_batch: Callable[[Key], int],
         takes_s: Callable[[Key, int], float] = lambda key, count: 0.0,
         max_waiting: int,
         max_wait_s: float = 0.0,
+        units: int = 1,
         is_fatal: Callable[[Exception], bool] = lambda error: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -61,10 +68,11 @@ class Batcher(Generic[Key, Item, Prepared, Result]):
         self._max_wait_s, self._is_fatal = max_wait_s, is_fatal
         self._clock = clock
         self.line: Line[Key, Item, Result] = Line(clock)
-        self._running: Sequence[Ticket[Key, Item, Result]] = ()
+        self._free = units
+        self._running: list[Sequence[Ticket[Key, Item, Result]]] = []
         self._ahead: tuple[Sequence[Ticket[Key, Item, Result]], asyncio.Future[Prepared]] | None = None
         self._arrival = asyncio.Event()
-        self._worker: asyncio.Task[None] | None = None
+        self._workers: set[asyncio.Task[None]] = set()
         self._is_closed = False
         self._failure: Exception | None = None
 
@@ -91,8 +99,7 @@ class Batcher(Generic[Key, Item, Prepared, Result]):
             raise QueueFull
         tickets = self.line.join(key, items, expires_at=expires_at, urgent=urgent, place=place)
         self._arrival.set()
-        if self._worker is None and tickets:
-            self._worker = asyncio.get_running_loop().create_task(self._work())
+        self._begin()
         self._look_ahead()
         return tickets
 
@@ -100,37 +107,59 @@ class Batcher(Generic[Key, Item, Prepared, Result]):
         """Takes nothing more and returns when everything taken has its result."""
         self._is_closed = True
         self._arrival.set()
-        if self._worker is not None:
-            await self._worker
+        while self._workers:
+            await asyncio.gather(*self._workers)
 
     def abandon(self, error: Exception) -> None:
         """Everything that waits or runs, and all that comes, gets `error` for its result."""
         self._failure = error
-        for ticket in itertools.chain(self._running, self.line):
+        for ticket in itertools.chain(*self._running, self.line):
             ticket.fail(error)
 
+    def _begin(self) -> None:
+        """Somebody looks for a batch, if there is anything to find and to run it on."""
+        is_looked_for = len(self._workers) > len(self._running)
+        if self._free and not is_looked_for and self.line.waiting():
+            self._workers.add(asyncio.get_running_loop().create_task(self._work()))
+
     async def _work(self) -> None:
-        while (choice := self._next()) is not None:
-            key, left_s = choice
-            if left_s > 0:
-                await self._next_arrival(left_s)
-            elif batch := self.line.take(key, *self._size(key)):
-                self._running = batch
-                prepared = self._prepared(batch)
-                self._look_ahead()
-                await self._run_batch(batch, prepared)
-                self._running = ()
-        self._worker = self._ahead = None
+        try:
+            while self._free and (choice := self._next()) is not None:
+                key, left_s = choice
+                if left_s > 0:
+                    await self._next_arrival(left_s)
+                    continue
+                size, units = self._share(key)
+                if batch := self.line.take(key, size, self._takes_s(key, size)):
+                    await self._run_on(units, batch)
+        finally:
+            self._workers.remove(cast("asyncio.Task[None]", asyncio.current_task()))
+            if not self._running:
+                self._ahead = None
+
+    async def _run_on(self, units: int, batch: Sequence[Ticket[Key, Item, Result]]) -> None:
+        self._free -= units
+        self._running.append(batch)
+        prepared = self._prepared(batch)
+        self._begin()  # there may be units left, and items
+        self._look_ahead()
+        try:
+            await self._run_batch(batch, prepared, units)
+        finally:
+            self._running.remove(batch)
+            self._free += units
+
+    def _share(self, key: Key) -> tuple[int, int]:
+        """How many items of a key are run in one batch now, and on how many of the units that are free."""
+        waiting, all_waiting = self.line.waiting(key.__eq__), self.line.waiting()
+        batches = max(1, min(waiting, self._free * waiting // all_waiting))
+        size = min(self._max_batch(key), -(-waiting // batches))
+        return size, self._free // min(self._free, all_waiting)
 
     def _next(self) -> tuple[Key, float] | None:
         """The key that is run next, and for how long its items may still wait for others."""
         waits = [(head.key, self._time_to_fill_s(head)) for head in self.line.heads()]
         return min(waits, key=lambda wait: wait[1], default=None)  # of equals the first in line
-
-    def _size(self, key: Key) -> tuple[int, float]:
-        """Largest batch of a key, and the seconds that one of what waits takes."""
-        size = self._max_batch(key)
-        return size, self._takes_s(key, min(size, self.line.waiting(key.__eq__)))
 
     def _time_to_fill_s(self, head: Ticket[Key, Item, Result]) -> float:
         belongs = head.key.__eq__
@@ -174,13 +203,13 @@ class Batcher(Generic[Key, Item, Prepared, Result]):
         return preparing.result() if is_ready else None
 
     async def _run_batch(
-        self, batch: Sequence[Ticket[Key, Item, Result]], prepared: Prepared | None = None
+        self, batch: Sequence[Ticket[Key, Item, Result]], prepared: Prepared | None, units: int
     ) -> None:
         try:
-            results = await self._run(batch[0].key, [ticket.item for ticket in batch], prepared)
+            results = await self._run(batch[0].key, [ticket.item for ticket in batch], prepared, units)
             pairs = list(zip(batch, results, strict=True))
         except Exception as error:  # noqa: BLE001  # what `run` raises belongs to the submitters
-            await self._halve(batch, error)
+            await self._halve(batch, error, units)
             return
         now = self._clock()
         for ticket, result in pairs:
@@ -188,7 +217,7 @@ class Batcher(Generic[Key, Item, Prepared, Result]):
             if not ticket.result.done():
                 ticket.result.set_result(result)
 
-    async def _halve(self, batch: Sequence[Ticket[Key, Item, Result]], error: Exception) -> None:
+    async def _halve(self, batch: Sequence[Ticket[Key, Item, Result]], error: Exception, units: int) -> None:
         if len(batch) == 1 or self._is_fatal(error):
             for ticket in batch:
                 ticket.fail(error)
@@ -197,4 +226,4 @@ class Batcher(Generic[Key, Item, Prepared, Result]):
         for half in (batch[:middle], batch[middle:]):
             wanted = [ticket for ticket in half if not ticket.result.done()]
             if wanted:
-                await self._run_batch(wanted)
+                await self._run_batch(wanted, None, units)

@@ -1,4 +1,4 @@
-"""Batches on the device: stacked, run on the model thread, timed and counted."""
+"""Batches on the device: stacked, run on the model's threads, timed and counted."""
 
 import asyncio
 import logging
@@ -62,13 +62,15 @@ class Buckets:
 class Device:
     """Runs batches of the models.
 
+    threads: that feed the model, one for each unit of it. unit_threads: of the CPU, that a unit stands for.
     recorder: makes sizes faster on a CPU once they were run, beside what runs; none: they stay as they are.
     on_fatal: told of a failure after which nothing runs any more.
     """
 
     def __init__(
         self,
-        thread: Threads,
+        threads: Threads,
+        unit_threads: int,
         staging: Threads,
         recorder: Threads | None,
         buckets: Buckets,
@@ -77,7 +79,8 @@ class Device:
         metrics: Metrics,
         on_fatal: Callable[[DeviceFailed], None],
     ) -> None:
-        self._thread, self._staging, self._buckets = thread, staging, buckets
+        self._threads, self._unit_threads = threads, unit_threads
+        self._staging, self._buckets = staging, buckets
         self._recorder = recorder
         self._recorded: WeakKeyDictionary[Served, set[tuple[int, ...]]] = WeakKeyDictionary()
         self._admission, self._metrics, self._on_fatal = admission, metrics, on_fatal
@@ -86,15 +89,18 @@ class Device:
         """The batch of these items, on the device."""
         return await self._staging.run(_stage, key, items)
 
-    async def run(self, key: Key, items: Sequence[Tensor], prepared: Tensor | None) -> Sequence[Tensor]:
+    async def run(
+        self, key: Key, items: Sequence[Tensor], prepared: Tensor | None, units: int
+    ) -> Sequence[Tensor]:
         """The model's answer for each item, on the CPU.
 
+        units: that compute it.
         raises: OutOfMemory, DeviceFailed, whatever the model raises.
         """
         begun = time.monotonic()
         try:
-            with self._admission.running(key.kind, len(items)):
-                answers = await self._thread.run(_call, key, items, prepared)
+            with self._admission.running(key.kind, len(items), units):
+                answers = await self._threads.run(_call, key, items, prepared, units * self._unit_threads)
         except Exception as error:
             self._metrics.model_calls(key.kind.model, "error").inc()
             failure = failure_of(error)
@@ -166,8 +172,10 @@ def _stage(key: Key, items: Sequence[Tensor]) -> Tensor:
     return moved
 
 
-def _call(key: Key, items: Sequence[Tensor], prepared: Tensor | None) -> Sequence[Tensor]:
+def _call(key: Key, items: Sequence[Tensor], prepared: Tensor | None, threads: int) -> Sequence[Tensor]:
     model, batch = key.served.model, prepared
+    if key.served.device == "cpu":
+        use_torch_threads(threads)
     if batch is None:
         with on_one_thread():
             batch = torch.stack(list(items))

@@ -41,7 +41,7 @@ async def start(parts: Parts, load: Load) -> None:
         return load()
 
     try:
-        install(parts, await parts.thread.run(load_there))
+        install(parts, await parts.running.run(load_there))
     except Exception as error:
         # What is wrong with weights is said in a sentence; anything else is a defect, and needs its trace.
         logger.error("the models cannot be loaded: %s", error, exc_info=not isinstance(error, ValueError))
@@ -77,7 +77,7 @@ def reloader_of(parts: Parts, load: Load, limits: Limits) -> Reloader:
         lambda: read_canary(settings.canary_picture, limits, settings.reload_agreement),
         lambda loaded: install(parts, loaded),
         models=parts.models,
-        model_thread=parts.thread,
+        model_thread=parts.running,
         loader=parts.loader,
         metrics=parts.metrics,
     )

@@ -26,7 +26,8 @@ Boxes: TypeAlias = Sequence[tuple[float, float, float, float]]
 
 
 class PoseModel(Protocol):
-    """What the service needs of a pose model; `run` is called on the model thread, the rest on any.
+    """What the service needs of a pose model; `run` is called on the model's threads, on a CPU
+    perhaps on several at once, the rest on any.
 
     `record` makes a size faster that was run before, and may be called while `run` is.
 

@@ -34,7 +34,7 @@ class Parts:
     metrics: Metrics
     models: Models
     model_threads: int  # of the CPU, for the products of a model
-    thread: Threads  # the one that owns the device
+    running: Threads  # that run the models, one for each unit
     staging: Threads  # prepares the next batch
     loader: Threads  # loads models anew, and records what they do
     decoding: Pool
@@ -46,7 +46,7 @@ class Parts:
 
     @property
     def threads(self) -> tuple[Threads, ...]:
-        return (self.thread, self.staging, self.decoding.threads, self.encoding.threads, self.loader)
+        return (self.running, self.staging, self.decoding.threads, self.encoding.threads, self.loader)
 
     def longest_call(self) -> tuple[float, str]:
         """How long the longest call on the way of a request has been running, and of which thread."""
@@ -66,9 +66,10 @@ def make_parts(settings: Settings) -> Parts:
     """The parts, wired; threads that wait for work, no model yet. raises: SettingsError."""
     # Asked before there are pools, whose threads tell torch a number of their own.
     model_threads = settings.threads or min(cores(), torch.get_num_threads())
+    units = _units(settings, model_threads)
     lifecycle, metrics, models = Lifecycle(), Metrics(), Models()
     tracing = _tracing() if settings.tracing else None
-    thread, loader = Threads("model"), Threads("load")
+    running, loader = Threads("model", units), Threads("load")
     staging = Threads("stage", begin=lambda: use_torch_threads(1))
     decode_threads = settings.decode_threads or pool_threads(cores(), on_cpu=_is_on_cpu(settings.device))
     decoding = Pool("decode", decode_threads)
@@ -93,18 +94,26 @@ def make_parts(settings: Settings) -> Parts:
 
     buckets = Buckets(largest_batch)
     bounds = Bounds(settings.max_requests, settings.max_waiting_items, settings.max_waiting_bytes)
-    admission = Admission(bounds, buckets, queued)
+    admission = Admission(bounds, buckets, queued, units=units)
     recorder = loader if settings.record else None
     device = Device(
-        thread, staging, recorder, buckets, admission=admission, metrics=metrics, on_fatal=on_fatal
+        running,
+        model_threads // units,
+        staging,
+        recorder,
+        buckets,
+        admission=admission,
+        metrics=metrics,
+        on_fatal=on_fatal,
     )
     batcher = Batcher[Key, Tensor, Tensor, Tensor](
         device.run if tracing is None else tracing.around(device.run),
-        prepare=device.prepare,
+        prepare=device.prepare if units == 1 else None,  # on a CPU it would take the time of the others
         max_batch=lambda key: buckets(key.kind),
         takes_s=lambda key, count: admission.batch_s(key.kind, count),
         max_waiting=settings.max_waiting_items,
         max_wait_s=settings.max_wait_ms / 1000,
+        units=units,
         is_fatal=lambda error: isinstance(error, DeviceFailed),
     )
     return Parts(
@@ -113,7 +122,7 @@ def make_parts(settings: Settings) -> Parts:
         metrics=metrics,
         models=models,
         model_threads=model_threads,
-        thread=thread,
+        running=running,
         staging=staging,
         loader=loader,
         decoding=decoding,
@@ -123,6 +132,14 @@ def make_parts(settings: Settings) -> Parts:
         batcher=batcher,
         tracing=tracing,
     )
+
+
+def _units(settings: Settings, model_threads: int) -> int:
+    """Batches that run side by side: on a CPU, each on a thread of its own.
+
+    A model that is not recorded needs Python for each operation, and Python serves one batch at a time.
+    """
+    return model_threads if settings.record and _is_on_cpu(settings.device) else 1
 
 
 def _tracing() -> "Tracing":

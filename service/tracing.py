@@ -54,7 +54,7 @@ METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "PO
 # They warn of each word in a client's `tracestate` that they do not understand.
 TALKATIVE = ("opentelemetry.trace.span", "opentelemetry.trace.propagation.tracecontext")
 
-Run = Callable[[Key, Sequence[Tensor], Tensor | None], Awaitable[Sequence[Tensor]]]
+Run = Callable[[Key, Sequence[Tensor], Tensor | None, int], Awaitable[Sequence[Tensor]]]
 
 
 class RequestSpan:
@@ -136,9 +136,11 @@ class Tracing:
     def around(self, run: Run) -> Run:
         """The same, with a span for each batch of recorded requests."""
 
-        async def traced(key: Key, items: Sequence[Tensor], prepared: Tensor | None) -> Sequence[Tensor]:
+        async def traced(
+            key: Key, items: Sequence[Tensor], prepared: Tensor | None, units: int
+        ) -> Sequence[Tensor]:
             with self._batch(key, items):
-                return await run(key, items, prepared)
+                return await run(key, items, prepared, units)
 
         return traced
 

@@ -74,9 +74,11 @@ async def serving(app: FastAPI, *, until_started: bool = True) -> AsyncIterator[
 async def in_process(
     models: Mapping[str, Model] | None = None, *, until_started: bool = True, **settings: Any
 ) -> AsyncIterator[Running]:
-    """The application with stand-in models."""
+    """The application with stand-in models, which run one batch at a time."""
     models = models or echo_models()
-    async with serving(create_app(Settings(**settings), models), until_started=until_started) as running:
+    async with serving(
+        create_app(Settings(**{"threads": 1} | settings), models), until_started=until_started
+    ) as running:
         running.pose = pose_of(models)
         yield running
 
@@ -85,7 +87,7 @@ async def in_process(
 async def on_sockets(models: Mapping[str, Model] | None = None, **settings: Any) -> AsyncIterator[Running]:
     """The application behind uvicorn on a free port of this process, ready."""
     models = models or echo_models()
-    app = create_app(Settings(**settings), models)
+    app = create_app(Settings(**{"threads": 1} | settings), models)
     listener = socket.create_server(("127.0.0.1", 0))
     server = DrainingServer(app)
     serving = asyncio.create_task(server._serve([listener]))

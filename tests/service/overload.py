@@ -24,11 +24,12 @@ class Outcome:
     refused: int = 0
     late: int = 0
     seconds: float = 0.0
+    units: int = 1  # of the model
 
     @property
     def of_capacity(self) -> float:
         """Answers in time, as a share of what full batches could give."""
-        return self.good / self.seconds * (START_S + EACH_S * MAX_BATCH) / MAX_BATCH
+        return self.good / self.seconds / (capacity() * self.units)
 
     @property
     def late_share(self) -> float:
@@ -36,7 +37,7 @@ class Outcome:
 
 
 def capacity() -> float:
-    """Items in a second, in full batches."""
+    """Items in a second, in full batches, of a unit."""
     return MAX_BATCH / (START_S + EACH_S * MAX_BATCH)
 
 
@@ -48,13 +49,14 @@ def overloaded(
     counts: Sequence[int] = (1,),
     people: Sequence[int] | None = None,
     stall_s: float = 0.0,
+    units: int = 1,
 ) -> Outcome:
     """So many times what the model can take, Poisson arrivals of requests with one of these numbers of boxes;
     or of pictures to be searched, with one of these numbers of people.
 
-    stall_s: by so much longer takes a batch every `STALL_EVERY_S`.
+    stall_s: by so much longer takes a batch every `STALL_EVERY_S`. units: of the model, each as fast as one.
     """
-    return run(_play(times, seconds, timeout_ms, counts, people, stall_s))
+    return run(_play(times, seconds, timeout_ms, counts, people, stall_s, units))
 
 
 @dataclass
@@ -70,20 +72,21 @@ class Played:
     def __post_init__(self) -> None:
         self._clock = clock = asyncio.get_running_loop().time
         bounds = Bounds(requests=10_000, items=10_000, bytes=1)
-        self._admission = Admission(bounds, lambda kind: MAX_BATCH, self._queued, clock)
+        self._admission = Admission(bounds, lambda kind: MAX_BATCH, self._queued, clock, self.outcome.units)
         self._batcher = Batcher[str, int, None, int](
             self._model,
             max_batch=lambda key: MAX_BATCH,
             takes_s=self._admission.batch_s,
             max_waiting=10_000,
+            units=self.outcome.units,
             clock=clock,
         )
 
     def _queued(self) -> Iterator[tuple[str, bool, int]]:
         return self._batcher.line.lengths()
 
-    async def _model(self, key: str, items: Sequence[int], prepared: None) -> Sequence[int]:
-        with self._admission.running(key, len(items)):
+    async def _model(self, key: str, items: Sequence[int], prepared: None, units: int) -> Sequence[int]:
+        with self._admission.running(key, len(items), units):
             noise = self.chance.uniform(1 - NOISE, 1 + NOISE)
             await asyncio.sleep((START_S + EACH_S * len(items)) * noise + self._stalled_s())
         return items
@@ -138,12 +141,13 @@ async def _play(
     counts: Sequence[int],
     people: Sequence[int] | None,
     stall_s: float,
+    units: int,
 ) -> Outcome:
     loop, chance, is_searched = asyncio.get_running_loop(), random.Random(0), people is not None
     sizes = counts if people is None else people
-    played = Played(timeout_ms, Outcome(seconds=seconds), chance, stall_s)
+    played = Played(timeout_ms, Outcome(seconds=seconds, units=units), chance, stall_s)
     asking = []
-    rate = times * capacity() / (sum(sizes) / len(sizes) + is_searched)
+    rate = times * units * capacity() / (sum(sizes) / len(sizes) + is_searched)
     while loop.time() < seconds:
         asking.append(asyncio.create_task(played.ask(chance.choice(sizes), is_searched=is_searched)))
         await asyncio.sleep(chance.expovariate(rate))

@@ -32,9 +32,10 @@ def admission(
     items: int = 100,
     bytes_: int = 1000,
     clock: Clock = Clock(),
+    units: int = 1,
 ) -> Admission:
     waiting = [] if queued is None else queued
-    return Admission(Bounds(requests, items, bytes_), lambda kind: 4, lambda: waiting, clock)
+    return Admission(Bounds(requests, items, bytes_), lambda kind: 4, lambda: waiting, clock, units)
 
 
 def within(seconds: float, clock: Callable[[], float] = lambda: 0.0) -> Deadline:
@@ -149,6 +150,25 @@ def test_what_has_run_of_the_present_batch_is_not_waited_for() -> None:
     with subject.running("pose", 2):
         clock.now_s = 0.4
         assert subject.wait_s(Work("pose", 1)) == pytest.approx(1.6 + 1.0)
+
+
+def test_units_share_what_is_ahead_and_one_of_them_computes_the_last_batch() -> None:
+    clock = Clock()
+    subject = admission([("pose", False, 8)], clock=clock, units=2)
+    subject.observe("pose", 1, 1.0)
+    with subject.running("pose", 4), subject.running("pose", 4):
+        clock.now_s = 3.0
+        # Each has 1 s left and then a batch of four; it comes after them, in a batch of its own.
+        assert subject.wait_s(Work("pose", 1)) == pytest.approx(6.0, abs=2.0)
+        # What it adds is the work of one unit; it may be in a batch of four for the last half of that.
+        assert subject.wait_s(Work("pose", 1)) == pytest.approx(1.0 + 4.0 + 0.5 + 2.0)
+
+
+def test_a_request_of_many_boxes_is_divided_among_the_units() -> None:
+    subject = admission(units=2)
+    subject.observe("pose", 1, 1.0)
+    assert subject.wait_s(Work("pose", 1)) == pytest.approx(1.0)
+    assert subject.wait_s(Work("pose", 60)) == pytest.approx(30.0, abs=4.0)
 
 
 def test_a_batch_that_takes_longer_than_ever_does_not_shorten_the_wait() -> None:

@@ -24,18 +24,22 @@ class Model:
 
     ran: list[tuple[float, float, str, list[str]]] = field(default_factory=list)  # from, to, key, items
     given: list[list[str] | None] = field(default_factory=list)  # what each run got prepared
+    units: list[int] = field(default_factory=list)  # of each run that has ended
 
     async def prepare(self, key: str, items: Sequence[str]) -> list[str]:
         await asyncio.sleep(0.5)
         return list(items)
 
-    async def __call__(self, key: str, items: Sequence[str], prepared: list[str] | None) -> list[str]:
+    async def __call__(
+        self, key: str, items: Sequence[str], prepared: list[str] | None, units: int
+    ) -> list[str]:
         assert prepared in (None, list(items))
         self.given.append(prepared)
         loop = asyncio.get_running_loop()
         begun = loop.time()
         await asyncio.sleep(1 + len(items) / 10)
         self.ran.append((begun, loop.time(), key, list(items)))
+        self.units.append(units)
         if any(item.startswith("bad") for item in items):
             raise BadItem
         return [f"{key}:{item}" for item in items]
@@ -44,13 +48,16 @@ class Model:
 EchoBatcher = Batcher[str, str, list[str], str]
 
 
-def make_batcher(model: Model, *, max_waiting: int = 1000, max_wait_s: float = 0.0) -> EchoBatcher:
+def make_batcher(
+    model: Model, *, max_waiting: int = 1000, max_wait_s: float = 0.0, units: int = 1
+) -> EchoBatcher:
     return Batcher(
         model,
         prepare=model.prepare,
         max_batch=MAX_BATCH.__getitem__,
         max_waiting=max_waiting,
         max_wait_s=max_wait_s,
+        units=units,
         clock=asyncio.get_running_loop().time,
     )
 
@@ -100,10 +107,10 @@ async def outcome(batcher: EchoBatcher, number: int, arrival: Arrival) -> Outcom
     return Outcome(arrival, name, ticket, answer)
 
 
-def played(arrivals: list[Arrival], max_wait_s: float = 0.0) -> tuple[Model, list[Outcome]]:
+def played(arrivals: list[Arrival], max_wait_s: float = 0.0, units: int = 1) -> tuple[Model, list[Outcome]]:
     async def play() -> tuple[Model, list[Outcome]]:
         model = Model()
-        batcher = make_batcher(model, max_wait_s=max_wait_s)
+        batcher = make_batcher(model, max_wait_s=max_wait_s, units=units)
         outcomes = await asyncio.gather(*(outcome(batcher, n, arrival) for n, arrival in enumerate(arrivals)))
         await batcher.drain()
         return model, outcomes
@@ -111,9 +118,12 @@ def played(arrivals: list[Arrival], max_wait_s: float = 0.0) -> tuple[Model, lis
     return run(play())
 
 
-@given(arrivals)
-def test_every_item_gets_its_own_result_or_its_own_failure(arrivals: list[Arrival]) -> None:
-    _, outcomes = played(arrivals)
+UNITS = st.integers(1, 4)
+
+
+@given(arrivals, UNITS)
+def test_every_item_gets_its_own_result_or_its_own_failure(arrivals: list[Arrival], units: int) -> None:
+    _, outcomes = played(arrivals, units=units)
     for one in outcomes:
         if isinstance(one.answer, str):
             assert one.answer == f"{one.arrival.key}:{one.name}"
@@ -126,22 +136,33 @@ def test_every_item_gets_its_own_result_or_its_own_failure(arrivals: list[Arriva
             assert one.arrival.cancelled_after_s is not None
 
 
-@given(arrivals, st.sampled_from([0.0, 0.5]))
-def test_a_batch_has_one_key_and_at_most_its_size(arrivals: list[Arrival], max_wait_s: float) -> None:
-    model, outcomes = played(arrivals, max_wait_s)
+@given(arrivals, st.sampled_from([0.0, 0.5]), UNITS)
+def test_a_batch_has_one_key_and_at_most_its_size(
+    arrivals: list[Arrival], max_wait_s: float, units: int
+) -> None:
+    model, outcomes = played(arrivals, max_wait_s, units)
     keys = {one.name: one.arrival.key for one in outcomes}
     for _, _, key, items in model.ran:
         assert {keys[item] for item in items} == {key}
         assert len(items) <= MAX_BATCH[key]
 
 
-@given(arrivals)
-def test_the_model_never_idles_while_something_waits(arrivals: list[Arrival]) -> None:
-    model, outcomes = played(arrivals)
+@given(arrivals, UNITS)
+def test_the_model_never_idles_while_something_waits(arrivals: list[Arrival], units: int) -> None:
+    model, outcomes = played(arrivals, units=units)
     ends = {to for _, to, _, _ in model.ran}
     for begun, _, _, items in model.ran:
         arrived = {one.ticket.place.arrived_at for one in outcomes if one.name in items}
         assert begun in ends | arrived
+
+
+@given(arrivals, st.sampled_from([0.0, 0.5]), UNITS)
+def test_batches_never_share_a_unit(arrivals: list[Arrival], max_wait_s: float, units: int) -> None:
+    model, _ = played(arrivals, max_wait_s, units)
+    runs = [(begun, to, used) for (begun, to, _, _), used in zip(model.ran, model.units, strict=True)]
+    assert all(used >= 1 for _, _, used in runs)
+    for moment, _, _ in runs:
+        assert sum(used for begun, to, used in runs if begun <= moment < to) <= units
 
 
 @given(arrivals)
@@ -154,9 +175,9 @@ def test_work_that_was_taken_back_or_came_too_late_is_not_done(arrivals: list[Ar
                 assert begun[one.name] <= one.ticket.place.arrived_at + limit_s
 
 
-@given(arrivals)
-def test_the_next_in_line_decides_the_key(arrivals: list[Arrival]) -> None:
-    _, outcomes = played(arrivals)
+@given(arrivals, UNITS)
+def test_the_next_in_line_decides_the_key(arrivals: list[Arrival], units: int) -> None:
+    _, outcomes = played(arrivals, units=units)
     for begun in {one.ticket.started_at for one in outcomes} - {None}:
         batch = [one for one in outcomes if one.ticket.started_at == begun]
         first = min(one.ticket.order for one in batch)
@@ -198,6 +219,50 @@ def test_what_arrives_while_the_model_is_busy_runs_as_one_batch() -> None:
         return [items for _, _, _, items in model.ran]
 
     assert run(play()) == [["one"], ["two", "three", "four"]]
+
+
+def test_what_waits_is_divided_among_the_units_that_are_free() -> None:
+    async def play() -> tuple[list[tuple[float, list[str]]], list[int]]:
+        model = Model()
+        batcher = make_batcher(model, units=3)
+        first = batcher.submit("a", ["one", "two", "three", "four", "five"])
+        await asyncio.sleep(0.5)
+        later = batcher.submit("a", ["six", "seven"])
+        await asyncio.gather(*(ticket.result for ticket in [*first, *later]))
+        return [(begun, items) for begun, _, _, items in model.ran], model.units
+
+    ran, units = run(play())
+    assert sorted(ran) == [
+        (0, ["five"]),
+        (0, ["one", "two"]),
+        (0, ["three", "four"]),
+        (pytest.approx(1.1), ["six", "seven"]),  # on the unit that was free first, and nothing waits for more
+    ]
+    assert units == [1, 1, 1, 1]
+
+
+def test_an_item_alone_has_all_units() -> None:
+    async def play() -> list[int]:
+        model = Model()
+        batcher = make_batcher(model, units=4)
+        [ticket] = batcher.submit("a", ["alone"])
+        await ticket.result
+        alone = model.units.pop()
+        await asyncio.gather(*(ticket.result for ticket in batcher.submit("c", ["one", "two", "three"])))
+        return [alone, *sorted(model.units)]
+
+    assert run(play()) == [4, 1, 1, 2]
+
+
+def test_keys_run_side_by_side() -> None:
+    async def play() -> list[tuple[float, str, list[str]]]:
+        model = Model()
+        batcher = make_batcher(model, units=2)
+        tickets = [*batcher.submit("a", ["one", "two"]), *batcher.submit("b", ["three", "four"])]
+        await asyncio.gather(*(ticket.result for ticket in tickets))
+        return [(begun, key, items) for begun, _, key, items in model.ran]
+
+    assert run(play()) == [(0, "a", ["one", "two"]), (0, "b", ["three", "four"])]
 
 
 def test_an_urgent_item_waits_behind_at_most_one_batch() -> None:
@@ -246,7 +311,7 @@ def test_a_fatal_failure_is_not_tried_again() -> None:
 
 
 def test_a_run_that_answers_too_few_results_fails_its_items() -> None:
-    async def short(key: str, items: Sequence[str], prepared: None) -> list[str]:
+    async def short(key: str, items: Sequence[str], prepared: None, units: int) -> list[str]:
         return []
 
     async def play() -> None:

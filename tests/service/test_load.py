@@ -1,6 +1,7 @@
 """Many requests at once: none is mixed up with another, and too many are refused, not delayed."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -18,10 +19,26 @@ async def test_no_picture_is_answered_for_another() -> None:
         assert max(running.pose.batch_sizes) > 1
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+async def test_as_many_batches_run_side_by_side_as_the_model_has_threads(threads: int) -> None:
+    gate = Gate()
+    async with in_process({"echo-pose": EchoPose(gate)}, threads=threads) as running:
+        boxes = json.dumps([[0, 0, 4, 4]] * 6)
+        answer = asyncio.create_task(running.client.post(f"/pose?boxes={boxes}", content=plain()))
+        for _ in range(threads):
+            await gate.entered()
+        gate.open()
+        assert len((await answer).json()["people"]) == 6
+        assert running.pose.batch_sizes == [6 // threads] * threads
+
+
+@pytest.mark.parametrize("units", [1, 3])
 @pytest.mark.parametrize(("timeout_ms", "late_share"), [(500, 0.02), (2000, 0.001), (10_000, 0.001)])
-def test_three_times_too_much_work_costs_no_throughput(timeout_ms: int, late_share: float) -> None:
+def test_three_times_too_much_work_costs_no_throughput(
+    timeout_ms: int, late_share: float, units: int
+) -> None:
     """A full batch takes 210 ms, so that 500 ms leave room for one before it."""
-    outcome = overloaded(3.0, seconds=60, timeout_ms=timeout_ms)
+    outcome = overloaded(3.0, seconds=60, timeout_ms=timeout_ms, units=units)
     assert outcome.of_capacity >= 0.9
     assert outcome.refused > 1.5 * outcome.good
     assert outcome.late_share <= late_share  # what was accepted came in time
@@ -34,14 +51,16 @@ def test_a_stall_costs_little_more_than_its_time(timeout_ms: int, of_capacity: f
     assert outcome.of_capacity >= of_capacity
 
 
-def test_requests_of_many_boxes_are_refused_by_the_same_rule() -> None:
-    outcome = overloaded(3.0, seconds=60, timeout_ms=2000, counts=(1, 1, 4, 60))
+@pytest.mark.parametrize("units", [1, 3])
+def test_requests_of_many_boxes_are_refused_by_the_same_rule(units: int) -> None:
+    outcome = overloaded(3.0, seconds=60, timeout_ms=2000, counts=(1, 1, 4, 60), units=units)
     assert outcome.of_capacity >= 0.9
     assert outcome.late_share <= 0.01
 
 
-def test_nothing_is_refused_while_there_is_room() -> None:
-    outcome = overloaded(0.7, seconds=60, timeout_ms=2000)
+@pytest.mark.parametrize("units", [1, 3])
+def test_nothing_is_refused_while_there_is_room(units: int) -> None:
+    outcome = overloaded(0.7, seconds=60, timeout_ms=2000, units=units)
     assert (outcome.refused, outcome.late) == (0, 0)
 
 

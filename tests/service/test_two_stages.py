@@ -207,7 +207,7 @@ def order_of_work(pictures: int, *, urgent: Sequence[int] = ()) -> list[str]:
     async def play() -> list[str]:
         ran: list[str] = []
 
-        async def model(key: str, items: Sequence[str], prepared: None) -> Sequence[str]:
+        async def model(key: str, items: Sequence[str], prepared: None, units: int) -> Sequence[str]:
             ran.extend(f"{key} {item}" for item in items)
             await asyncio.sleep(1)
             return items
@@ -250,7 +250,7 @@ def test_items_at_an_older_place_go_before_those_that_wait() -> None:
     async def play() -> list[str]:
         ran: list[str] = []
 
-        async def model(key: str, items: Sequence[str], prepared: None) -> Sequence[str]:
+        async def model(key: str, items: Sequence[str], prepared: None, units: int) -> Sequence[str]:
             ran.extend(items)
             await asyncio.sleep(1)
             return items
@@ -266,15 +266,16 @@ def test_items_at_an_older_place_go_before_those_that_wait() -> None:
     assert run(play()) == ["found", "given 0", "given 1", "pose 0", "pose 1", "pose 2", "given 2"]
 
 
+@pytest.mark.parametrize("units", [1, 2])
 @pytest.mark.parametrize(
     ("people", "timeout_ms", "of_capacity", "late_share"),
     [((2,), 4000, 0.9, 0.01), ((0, 1, 1, 2, 8), 4000, 0.9, 0.03), ((0, 1, 1, 2, 8), 1000, 0.8, 0.1)],
 )
 def test_three_times_too_many_pictures_to_search_cost_no_throughput(
-    people: Sequence[int], timeout_ms: int, of_capacity: float, late_share: float
+    people: Sequence[int], timeout_ms: int, of_capacity: float, late_share: float, units: int
 ) -> None:
     """A full batch takes 210 ms, and 1000 ms have room for no full ones in both stages."""
-    outcome = overloaded(3.0, seconds=60, timeout_ms=timeout_ms, people=people)
+    outcome = overloaded(3.0, seconds=60, timeout_ms=timeout_ms, people=people, units=units)
     assert outcome.of_capacity >= of_capacity
     assert outcome.late_share <= late_share
 
