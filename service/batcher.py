@@ -36,12 +36,11 @@ class Batcher(Generic[Key, Item, Prepared, Result]):
     Of a batch that fails, both halves are run again, down to the item that cannot be run: it alone gets the
     exception. `is_fatal` tells the failures after which that is useless.
 
-    A model may have several units, such as cores, that batches can run on side by side, each begun as soon as
-    there is a unit for it. What waits is divided among the units that are free, and where fewer items wait
-    than there are, these are divided among the batches: one item alone has them all.
+    A model may have several units, such as cores. What waits is divided among those that are free, and their
+    batches run side by side; each begins as soon as there is a unit for it. An item that is alone has all.
 
-    run: of a key, items, what `prepare` made of them or None, and the number of units: the results, one for
-        each item, in order.
+    run: of a key, items, what `prepare` made of them or None, and the number of units, 1 or all: the results,
+        one for each item, in order.
     prepare: called while a batch runs, for the next one once that is full. Its items stay in line until the
         model is free; when others are taken then, what was prepared is not used.
     max_batch: largest batch of a key.
@@ -150,11 +149,12 @@ class Batcher(Generic[Key, Item, Prepared, Result]):
             self._free += units
 
     def _share(self, key: Key) -> tuple[int, int]:
-        """How many items of a key are run in one batch now, and on how many of the units that are free."""
+        """How many items of a key are run in one batch now, and on how many units."""
         waiting, all_waiting = self.line.waiting(key.__eq__), self.line.waiting()
         batches = max(1, min(waiting, self._free * waiting // all_waiting))
         size = min(self._max_batch(key), -(-waiting // batches))
-        return size, self._free // min(self._free, all_waiting)
+        is_alone = all_waiting == 1 and not self._running
+        return size, self._free if is_alone else 1
 
     def _next(self) -> tuple[Key, float] | None:
         """The key that is run next, and for how long its items may still wait for others."""

@@ -62,7 +62,8 @@ class Buckets:
 class Device:
     """Runs batches of the models.
 
-    threads: that feed the model, one for each unit of it. unit_threads: of the CPU, that a unit stands for.
+    threads: that run the models, one for each unit. alone: the thread of a batch that has all units: OpenMP's
+        threads belong to the one that began them, and are slow when they outnumber the cores.
     recorder: makes sizes faster on a CPU once they were run, beside what runs; none: they stay as they are.
     on_fatal: told of a failure after which nothing runs any more.
     """
@@ -70,7 +71,7 @@ class Device:
     def __init__(
         self,
         threads: Threads,
-        unit_threads: int,
+        alone: Threads,
         staging: Threads,
         recorder: Threads | None,
         buckets: Buckets,
@@ -79,7 +80,7 @@ class Device:
         metrics: Metrics,
         on_fatal: Callable[[DeviceFailed], None],
     ) -> None:
-        self._threads, self._unit_threads = threads, unit_threads
+        self._threads, self._alone = threads, alone
         self._staging, self._buckets = staging, buckets
         self._recorder = recorder
         self._recorded: WeakKeyDictionary[Served, set[tuple[int, ...]]] = WeakKeyDictionary()
@@ -94,13 +95,14 @@ class Device:
     ) -> Sequence[Tensor]:
         """The model's answer for each item, on the CPU.
 
-        units: that compute it.
+        units: that compute it, 1 or all.
         raises: OutOfMemory, DeviceFailed, whatever the model raises.
         """
         begun = time.monotonic()
         try:
             with self._admission.running(key.kind, len(items), units):
-                answers = await self._threads.run(_call, key, items, prepared, units * self._unit_threads)
+                threads = self._threads if units == 1 else self._alone
+                answers = await threads.run(_call, key, items, prepared)
         except Exception as error:
             self._metrics.model_calls(key.kind.model, "error").inc()
             failure = failure_of(error)
@@ -172,10 +174,8 @@ def _stage(key: Key, items: Sequence[Tensor]) -> Tensor:
     return moved
 
 
-def _call(key: Key, items: Sequence[Tensor], prepared: Tensor | None, threads: int) -> Sequence[Tensor]:
+def _call(key: Key, items: Sequence[Tensor], prepared: Tensor | None) -> Sequence[Tensor]:
     model, batch = key.served.model, prepared
-    if key.served.device == "cpu":
-        use_torch_threads(threads)
     if batch is None:
         with on_one_thread():
             batch = torch.stack(list(items))

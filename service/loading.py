@@ -35,13 +35,8 @@ def loader_of(parts: Parts, models: Mapping[str, Model] | None) -> Load:
 
 async def start(parts: Parts, load: Load) -> None:
     """Loads on the model's thread, then the service is ready; or it ends, when they cannot be loaded."""
-
-    def load_there() -> Loaded:
-        use_torch_threads(parts.model_threads)
-        return load()
-
     try:
-        install(parts, await parts.running.run(load_there))
+        install(parts, await parts.alone.run(load))
     except Exception as error:
         # What is wrong with weights is said in a sentence; anything else is a defect, and needs its trace.
         logger.error("the models cannot be loaded: %s", error, exc_info=not isinstance(error, ValueError))
@@ -77,7 +72,7 @@ def reloader_of(parts: Parts, load: Load, limits: Limits) -> Reloader:
         lambda: read_canary(settings.canary_picture, limits, settings.reload_agreement),
         lambda loaded: install(parts, loaded),
         models=parts.models,
-        model_thread=parts.running,
+        model_thread=parts.alone,
         loader=parts.loader,
         metrics=parts.metrics,
     )

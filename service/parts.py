@@ -33,8 +33,8 @@ class Parts:
     lifecycle: Lifecycle
     metrics: Metrics
     models: Models
-    model_threads: int  # of the CPU, for the products of a model
     running: Threads  # that run the models, one for each unit
+    alone: Threads  # the one that runs them on all units
     staging: Threads  # prepares the next batch
     loader: Threads  # loads models anew, and records what they do
     decoding: Pool
@@ -46,7 +46,15 @@ class Parts:
 
     @property
     def threads(self) -> tuple[Threads, ...]:
-        return (self.running, self.staging, self.decoding.threads, self.encoding.threads, self.loader)
+        every = (
+            self.running,
+            self.alone,
+            self.staging,
+            self.decoding.threads,
+            self.encoding.threads,
+            self.loader,
+        )
+        return tuple(dict.fromkeys(every))  # the first two may be the same
 
     def longest_call(self) -> tuple[float, str]:
         """How long the longest call on the way of a request has been running, and of which thread."""
@@ -69,7 +77,9 @@ def make_parts(settings: Settings) -> Parts:
     units = _units(settings, model_threads)
     lifecycle, metrics, models = Lifecycle(), Metrics(), Models()
     tracing = _tracing() if settings.tracing else None
-    running, loader = Threads("model", units), Threads("load")
+    alone = Threads("model", begin=lambda: use_torch_threads(model_threads))
+    running = alone if units == 1 else Threads("model", units, begin=lambda: use_torch_threads(1))
+    loader = Threads("load")
     staging = Threads("stage", begin=lambda: use_torch_threads(1))
     decode_threads = settings.decode_threads or pool_threads(cores(), on_cpu=_is_on_cpu(settings.device))
     decoding = Pool("decode", decode_threads)
@@ -98,7 +108,7 @@ def make_parts(settings: Settings) -> Parts:
     recorder = loader if settings.record else None
     device = Device(
         running,
-        model_threads // units,
+        alone,
         staging,
         recorder,
         buckets,
@@ -121,8 +131,8 @@ def make_parts(settings: Settings) -> Parts:
         lifecycle=lifecycle,
         metrics=metrics,
         models=models,
-        model_threads=model_threads,
         running=running,
+        alone=alone,
         staging=staging,
         loader=loader,
         decoding=decoding,
