@@ -15,11 +15,10 @@ from benchmarks.setup import PICTURE, Setup
 from service.load.pictures import made_pictures
 
 
-def batch_sizes(max_batch: int) -> list[int]:
-    """1, 2, 4… and the largest."""
-    return sorted(
-        {1 << power for power in range(max_batch.bit_length()) if 1 << power < max_batch} | {max_batch}
-    )
+def batch_sizes(max_batch: int, at_once: int = 1) -> list[int]:
+    """1, 2, 4… and the largest, and as many as a server has that runs so many of these side by side."""
+    powers = {1 << power for power in range(max_batch.bit_length()) if 1 << power < max_batch}
+    return sorted(powers | {max_batch, max_batch * at_once})
 
 
 def images_per_second(work: Work, sizes: Sequence[int], seconds: float) -> dict[int, float]:
@@ -47,4 +46,6 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=5.0)
     setup = Setup.from_environment()
     work = Work(setup)
-    print(json.dumps(images_per_second(work, batch_sizes(setup.max_batch), parser.parse_args().seconds)))
+    at_once = setup.threads if work.engine.runner.device.type == "cpu" else 1
+    sizes = batch_sizes(setup.max_batch, at_once)
+    print(json.dumps(images_per_second(work, sizes, parser.parse_args().seconds)))

@@ -37,7 +37,8 @@ class Batcher(Generic[Key, Item, Prepared, Result]):
     exception. `is_fatal` tells the failures after which that is useless.
 
     A model may have several units, such as cores. What waits is divided among those that are free, and their
-    batches run side by side; each begins as soon as there is a unit for it. An item that is alone has all.
+    batches run side by side; each begins as soon as there is a unit for it, and leaves half a batch for every
+    unit that is busy, lest that finds next to nothing when it is free. An item that is alone has all units.
 
     run: of a key, items, what `prepare` made of them or None, and the number of units, 1 or all: the results,
         one for each item, in order.
@@ -152,7 +153,10 @@ class Batcher(Generic[Key, Item, Prepared, Result]):
         """How many items of a key are run in one batch now, and on how many units."""
         waiting, all_waiting = self.line.waiting(key.__eq__), self.line.waiting()
         batches = max(1, min(waiting, self._free * waiting // all_waiting))
-        size = min(self._max_batch(key), -(-waiting // batches))
+        most = self._max_batch(key)
+        half = -(-most // 2)
+        left = max(waiting - half * len(self._running), half)
+        size = min(most, left, -(-waiting // batches))
         is_alone = all_waiting == 1 and not self._running
         return size, self._free if is_alone else 1
 

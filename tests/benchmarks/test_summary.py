@@ -60,11 +60,14 @@ def test_pictures_have_a_line_for_each_server() -> None:
     assert drawn["latency"].count("<polyline") == 1
 
 
-@pytest.mark.parametrize(("largest", "sizes"), [(1, [1]), (4, [1, 2, 4]), (12, [1, 2, 4, 8, 12])])
-def test_the_engine_is_measured_at_every_power_of_two_and_the_largest_batch(
-    largest: int, sizes: list[int]
+@pytest.mark.parametrize(
+    ("largest", "at_once", "sizes"),
+    [(1, 1, [1]), (4, 1, [1, 2, 4]), (12, 1, [1, 2, 4, 8, 12]), (4, 2, [1, 2, 4, 8]), (4, 3, [1, 2, 4, 12])],
+)
+def test_the_engine_is_measured_at_powers_of_two_and_as_large_as_a_server_can_use(
+    largest: int, at_once: int, sizes: list[int]
 ) -> None:
-    assert batch_sizes(largest) == sizes
+    assert batch_sizes(largest, at_once) == sizes
 
 
 @pytest.mark.slow

@@ -241,6 +241,19 @@ def test_what_waits_is_divided_among_the_units_that_are_free() -> None:
     assert units == [1, 1, 1, 1]
 
 
+def test_a_batch_leaves_half_a_one_for_the_unit_that_is_free_next() -> None:
+    async def play() -> list[list[str]]:
+        model = Model()
+        batcher = make_batcher(model, units=2)
+        tickets = batcher.submit("a", ["one", "two", "three"])  # two run until 1.2 s, one until 1.1 s
+        await asyncio.sleep(0.5)
+        tickets += batcher.submit("a", ["four", "five", "six", "seven"])
+        await asyncio.gather(*(ticket.result for ticket in tickets))
+        return [items for _, _, _, items in model.ran]
+
+    assert run(play())[2:] == [["four", "five"], ["six", "seven"]]
+
+
 def test_an_item_alone_has_all_units() -> None:
     async def play() -> list[int]:
         model = Model()
