@@ -57,7 +57,9 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--rounds", type=int, default=3, help="turns of each server (default: 3)")
     p.add_argument("--seconds", type=float, default=8.0, help="of each load (default: 8)")
-    p.add_argument("--clients", type=int, nargs="+", default=[1, 32], help="closed loops (default: 1 32)")
+    p.add_argument(
+        "--clients", type=int, nargs="+", default=[1, 32, 64], help="closed loops (default: 1 32 64)"
+    )
     p.add_argument(
         "--shares",
         type=float,

@@ -117,7 +117,7 @@ async def ask_until_refused(address: tuple[str, int], statuses: list[int]) -> No
 
 async def stopped_under_load(grace_s: str) -> tuple[set[int], int]:
     """Statuses of all answers and the exit code, when sixteen clients ask and SIGTERM comes."""
-    async with server(HRFORMER_DRAIN_GRACE_S=grace_s) as running:
+    async with server(HRFORMER_DRAIN_GRACE_S=grace_s, HRFORMER_THREADS="2") as running:
         statuses: list[int] = []
         clients = [asyncio.create_task(ask_until_refused(running.address, statuses)) for _ in range(16)]
         reading = asyncio.create_task(running.process.stderr.read())  # type: ignore[union-attr]

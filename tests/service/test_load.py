@@ -13,8 +13,8 @@ from tests.service.pictures import plain
 
 
 async def test_no_picture_is_answered_for_another() -> None:
-    """A thousand pictures, each of its own colour, over real connections."""
-    async with on_sockets() as running:
+    """A thousand pictures, each of its own colour, over real connections, in batches side by side."""
+    async with on_sockets(threads=2) as running:
         assert await mixed_up(running.address, pictures=1000, connections=40) == 0
         assert max(running.pose.batch_sizes) > 1
 

@@ -44,7 +44,7 @@ async def resident_mib(running: Server) -> float:
 
 
 async def test_no_picture_of_ten_thousand_is_answered_for_another(show: Show) -> None:
-    async with server(HRFORMER_LOG_LEVEL="info") as running:
+    async with server(HRFORMER_LOG_LEVEL="info", HRFORMER_THREADS="2") as running:
         reading = asyncio.create_task(running.process.stderr.read())  # type: ignore[union-attr]
         wrong = await mixed_up(running.address, pictures=10_000, connections=64)
         running.process.terminate()
@@ -61,7 +61,7 @@ async def test_no_request_is_lost_in_twenty_stops_under_load(show: Show) -> None
 
 
 async def test_memory_does_not_grow_over_fifty_thousand_requests(show: Show) -> None:
-    async with server() as running:
+    async with server(HRFORMER_THREADS="2") as running:
         reading = asyncio.create_task(running.process.stderr.read())  # type: ignore[union-attr]
         figures = await soak(running.address, requests=SOAK_REQUESTS // 5, clients=16, seconds=SOAK_S / 5)
         sizes = [await resident_mib(running)]
