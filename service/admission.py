@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from typing import TypeVar
 from service.deadline import Deadline
 from service.durations import Durations
 from service.estimates import Margin, Spread
+from service.running import Running
 
 LONGEST_RETRY_S = 60
 NEAR = 0.5  # of the time left: what was expected to take less says nothing about waits that come too late
@@ -76,16 +77,6 @@ class Promise:
     is_near: bool  # to the end of the time given
 
 
-@dataclass(frozen=True, eq=False)
-class _Batch:
-    """One that runs."""
-
-    kind: Hashable
-    count: int
-    units: int
-    begun: float  # s of the clock
-
-
 @dataclass
 class Admission:
     """Counts what was taken and is not answered, and refuses at once what would come too late.
@@ -109,11 +100,11 @@ class Admission:
     times: Durations = field(init=False)
     people: dict[Hashable, Spread] = field(default_factory=dict)  # of a picture, by the kind that finds them
     margin: Margin = field(default_factory=Margin)  # on expected waits, which are off either way
-    _running: list["_Batch"] = field(default_factory=list)
-    _waited_since: deque[float] = field(default_factory=deque)  # ends of batches, when something waited then
+    _running: Running = field(init=False)
 
     def __post_init__(self) -> None:
         self.times = Durations(self.clock)
+        self._running = Running(self.clock, self.units)
 
     @contextmanager
     def request(self) -> Iterator[Hold]:
@@ -191,17 +182,6 @@ class Admission:
         """Seconds until all that waits is done."""
         return self._queue_s(self._items_ahead(urgent=False))
 
-    def running_left_s(self) -> float:
-        """Seconds of all units until the batches that run should be done; 0 for one that takes too long."""
-        now = self.clock()
-        return (
-            sum(
-                batch.units * max(self.times.predict(batch.kind, batch.count) - (now - batch.begun), 0.0)
-                for batch in self._running
-            )
-            / self.units
-        )
-
     @contextmanager
     def running(self, kind: Hashable, count: int, units: int = 1) -> Iterator[None]:
         """While a batch of a kind runs; how long it takes is learned, unless it fails.
@@ -209,18 +189,12 @@ class Admission:
         When something waited already, it counts from the end of the batch before: what lies between them is
         as much a part of the wait.
         """
-        batch = _Batch(kind, count, units, self.clock())
-        since = self._waited_since.popleft() if self._waited_since else batch.begun
-        self._running.append(batch)
+        batch = self._running.begin(kind, count, units)
         try:
             yield
-            self.observe(kind, count, self.clock() - since)
+            self.observe(kind, count, self.clock() - batch.since)
         finally:
-            self._running.remove(batch)
-            if any(count for _, _, count in self.queued()):
-                self._waited_since.append(self.clock())
-            else:
-                self._waited_since.clear()
+            self._running.end(batch, is_waited_for=any(count for _, _, count in self.queued()))
 
     def batch_s(self, kind: Hashable, count: int) -> float:
         """Seconds that nearly all batches of so many items stay below; 0 where that is not known."""
@@ -290,7 +264,7 @@ class Admission:
 
     def _queue_s(self, ahead: Mapping[Hashable, float]) -> float:
         waiting_s = sum(self._seconds(kind, count) for kind, count in ahead.items())
-        return self.running_left_s() + waiting_s / self.units
+        return self._running.left_s(self.times.predict) + waiting_s / self.units
 
     def _seconds(self, kind: Hashable, items: float) -> float:
         """Of so many items in as few batches as they fit in, the last filled up as batches were of late.
