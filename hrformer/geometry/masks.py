@@ -26,6 +26,7 @@ def class_map(logits: Tensor, height: int, width: int, *, window: Window | None 
     rows, down = (line.to(logits.device) for line in _sources(top, high, logits.shape[1], height))
     columns, across = (line.to(logits.device) for line in _sources(left, wide, logits.shape[2], width))
     decided = _decided(logits).index_select(1, columns)  # (h, width)
+    planes = logits.float().contiguous()
     answer = decided.to(torch.uint8).index_select(0, rows)
     # The pixels of a column between two rows of logits, a stack, have the same four logits around them.
     heights = torch.bincount(rows, minlength=logits.shape[1])
@@ -34,7 +35,7 @@ def class_map(logits: Tensor, height: int, width: int, *, window: Window | None 
     within = torch.arange(int(heights.max()), device=logits.device)[:, None]
     for row, column in _at_a_time(stacks, len(logits) * len(within)):
         y = first[row] + torch.minimum(within, heights[row] - 1)  # the last pixel again in lower stacks
-        ends = (_along(logits, end, columns[column], across[column]) for end in (row, row + 1))
+        ends = (_along(planes, end, columns[column], across[column]) for end in (row, row + 1))
         upper, lower = (end[:, None] for end in ends)
         answer.view(-1)[y * width + column] = _likeliest(torch.lerp(upper, lower, down[y]))
     return answer
@@ -65,11 +66,11 @@ def _at_a_time(stacks: Tensor, values: int) -> Iterator[tuple[Tensor, Tensor]]:
         yield part[:, 0], part[:, 1]
 
 
-def _along(logits: Tensor, row: Tensor, column: Tensor, weight: Tensor) -> Tensor:
+def _along(planes: Tensor, row: Tensor, column: Tensor, weight: Tensor) -> Tensor:
     """Logits `(classes, n)` in a row, below the last one as in it, between a column and the next one."""
-    height, width = logits.shape[1:]
+    height, width = planes.shape[1:]
     start = row.clamp(max=height - 1) * width
-    flat = logits.float().flatten(1)
+    flat = planes.flatten(1)
     left, right = (flat.index_select(1, start + of.clamp(max=width - 1)) for of in (column, column + 1))
     return torch.lerp(left, right, weight)
 
