@@ -118,7 +118,7 @@ def make_parts(settings: Settings) -> Parts:
     )
     batcher = Batcher[Key, Tensor, Tensor, Tensor](
         device.run if tracing is None else tracing.around(device.run),
-        prepare=device.prepare if units == 1 else None,  # on a CPU it would take the time of the others
+        prepare=device.prepare if units == 1 else None,  # it would take the time of other units
         max_batch=lambda key: buckets(key.kind),
         takes_s=lambda key, count: admission.batch_s(key.kind, count),
         max_waiting=settings.max_waiting_items,

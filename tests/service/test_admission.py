@@ -158,9 +158,8 @@ def test_units_share_what_is_ahead_and_one_of_them_computes_the_last_batch() -> 
     subject.observe("pose", 1, 1.0)
     with subject.running("pose", 4), subject.running("pose", 4):
         clock.now_s = 3.0
-        # Each has 1 s left and then a batch of four; it comes after them, in a batch of its own.
-        assert subject.wait_s(Work("pose", 1)) == pytest.approx(6.0, abs=2.0)
-        # What it adds is the work of one unit; it may be in a batch of four for the last half of that.
+        # Each has 1 s left and then a batch of four. What comes adds half a second to both, and half a batch:
+        # one of them computes the last one alone.
         assert subject.wait_s(Work("pose", 1)) == pytest.approx(1.0 + 4.0 + 0.5 + 2.0)
 
 
