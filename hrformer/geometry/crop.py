@@ -4,6 +4,7 @@ A matrix is `(2, 3)` and takes `[x, y, 1]` in image pixels to crop pixels. Pixel
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -66,15 +67,40 @@ def crop_boxes(
 def _fill(crop: Tensor, image: Tensor, seen: Upright) -> None:
     """Puts what the crop sees of the image into it."""
     height, width = crop.shape[1:]
-    # Where the crop's columns and rows lie in the image, and then in what is cut out of it.
-    x, y = (np.arange(width) - seen.shift_x) / seen.zoom_x, (np.arange(height) - seen.shift_y) / seen.zoom_y
-    block = _block(min((x[-1] - x[0]) / width, (y[-1] - y[0]) / height))
-    columns = _span(x[0], x[-1], block, image.shape[2])
-    rows = _span(y[0], y[-1], block, image.shape[1])
-    if columns.start < columns.stop and rows.start < rows.stop:
-        piece = _average(image[:, rows, columns], block)
-        middle = (block - 1) / 2
-        crop.copy_(_sampled(piece, (x - columns.start - middle) / block, (y - rows.start - middle) / block))
+    block = _block(min((width - 1) / width / seen.zoom_x, (height - 1) / height / seen.zoom_y))
+    across = _overlap(width, seen.zoom_x, seen.shift_x, image.shape[2], block)
+    down = _overlap(height, seen.zoom_y, seen.shift_y, image.shape[1], block)
+    if across is not None and down is not None:
+        piece = _average(image[:, down.pixels, across.pixels], block)
+        crop[:, down.shown, across.shown] = _sampled(piece, across.places(), down.places())
+
+
+class _Overlap(NamedTuple):
+    """Where a crop and the image meet, along one axis."""
+
+    shown: slice  # pixels of the crop; the others are black
+    pixels: slice  # of the image, that these are sampled from, in whole blocks
+    first: float  # where the first of them lies, in blocks from the first of those
+    step: float  # from one to the next
+
+    def places(self) -> Floats:
+        """Where each of them lies."""
+        return self.first + self.step * np.arange(self.shown.stop - self.shown.start)
+
+
+def _overlap(size: int, zoom: float, shift: float, side: int, block: int) -> _Overlap | None:
+    """Of a crop of so many pixels that takes `x` of the image to `zoom * x + shift`; None where there is none.
+
+    What bilinear sampling mixes with the black outside belongs to it, and the last block may reach outside.
+    """
+    start = max(math.ceil(shift - zoom * block), 0)
+    stop = min(math.floor(shift + zoom * (side + 2 * block)) + 1, size)
+    first, last = (start - shift) / zoom, (stop - 1 - shift) / zoom
+    pixels = _span(first, last, block, side)
+    if start >= stop or pixels.start >= pixels.stop:
+        return None
+    middle = pixels.start + (block - 1) / 2
+    return _Overlap(slice(start, stop), pixels, (first - middle) / block, 1 / zoom / block)
 
 
 def _sampled(piece: Tensor, x: Floats, y: Floats) -> Tensor:

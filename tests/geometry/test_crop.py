@@ -1,12 +1,15 @@
+import math
+
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from hrformer.geometry.boxes import centre_scale
 from hrformer.geometry.crop import crop_boxes, crop_matrices, to_image, transform, warp
-from tests.strategies import boxes, generator, points, quick
+from tests.strategies import boxes, generator, points, quick, sizes
 
 SIZE = (256, 192)
 ZERO = torch.zeros(1)
@@ -105,6 +108,23 @@ def test_a_ramp_stays_the_ramp_however_much_the_crop_shrinks(side_px: float, udp
 
     inner = slice(1, -1)
     torch.testing.assert_close(crops[0, 0, 32, inner].float(), expected[inner], atol=1.0, rtol=0)
+
+
+@quick
+@given(sizes(3, 90), st.floats(0.2, 12), st.floats(-80, 80), st.floats(-80, 80))
+def test_a_crop_samples_the_whole_picture_averaged_over_blocks(
+    size: tuple[int, int], shrink: float, x: float, y: float
+) -> None:
+    picture, side = noise(*size), 32
+    crops, matrices = crop_boxes(picture, [(x, y, shrink * side, shrink * side)], (side, side), padding=1.0)
+
+    block = 2 ** max(math.floor(math.log2(shrink * (side - 1) / side)), 0)
+    whole_blocks = (0, -size[1] % block, 0, -size[0] % block)
+    averaged = F.avg_pool2d(F.pad(picture.float()[None], whole_blocks, mode="replicate"), block)
+    matrices[:, :, 2] += matrices[:, :, :2].sum(dim=-1) * (block - 1) / 2
+    matrices[:, :, :2] *= block
+    expected = warp(averaged, matrices, (side, side))
+    torch.testing.assert_close(crops.float(), expected, atol=0.51, rtol=0)
 
 
 def test_fine_texture_does_not_alias() -> None:
