@@ -46,7 +46,7 @@ def source_of(image: bytes, header: Header, limits: Limits) -> Source:
     """The picture, decoded when it is wanted. What holds it may hold its pixels."""
 
     def decode_at(shrink: int) -> Picture:
-        return decode(image, limits, shrink=shrink)
+        return decode(image, limits, shrink=shrink, header=header)
 
     return Source(header.width, header.height, decode_at, reduces=header.format == "JPEG")
 

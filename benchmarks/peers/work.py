@@ -47,7 +47,8 @@ class PoseWork:
         """raises: ImageError kin."""
         header = read_header(file, LIMITS)
         boxes = [whole_box(header.width, header.height)]
-        picture = decode(file, LIMITS, shrink=self.engine.shrink(header.width, header.height, boxes))
+        shrink = self.engine.shrink(header.width, header.height, boxes)
+        picture = decode(file, LIMITS, shrink=shrink, header=header)
         crops, matrices = self.engine.prepare(picture, boxes)
         return Item(crops[0], (matrices, header.width, header.height))
 
@@ -75,7 +76,7 @@ class MaskWork:
         """raises: ImageError kin."""
         header = read_header(file, LIMITS)
         shrink = self.engine.shrink(header.width, header.height)
-        canvas = self.engine.prepare(decode(file, LIMITS, shrink=shrink))
+        canvas = self.engine.prepare(decode(file, LIMITS, shrink=shrink, header=header))
         return Item(canvas.pixels, canvas)
 
     def write(self, item: Item, result: Tensor) -> bytes:

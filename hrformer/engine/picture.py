@@ -57,7 +57,7 @@ def open_image(image: ImageLike, limits: Limits) -> Source:
     header = read_header(data, limits)
 
     def decode_at(shrink: int) -> Picture:
-        return decode(data, limits, shrink=shrink)
+        return decode(data, limits, shrink=shrink, header=header)
 
     return Source(header.width, header.height, decode_at, reduces=header.format == "JPEG")
 

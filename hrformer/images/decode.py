@@ -34,17 +34,20 @@ class Picture:
         )
 
 
-def decode(data: bytes, limits: Limits = Limits(), *, shrink: int = 1) -> Picture:
+def decode(
+    data: bytes, limits: Limits = Limits(), *, shrink: int = 1, header: Header | None = None
+) -> Picture:
     """The picture, turned upright, transparency over white, first frame or page.
 
     shrink: 1, 2, 4 or 8, the largest reduction allowed. JPEG is decoded at that scale, which saves most of
         the time; where a mirrored side is no multiple of it, at the next smaller one that is.
         Other formats ignore it.
+    header: what `read_header` says of it, where that was asked already.
     raises: ImageError kin for every fault of the bytes; ValueError for another `shrink`.
     """
     if shrink not in (1, 2, 4, 8):
         raise ValueError(f"shrink is {shrink}; expected 1, 2, 4 or 8")
-    header = read_header(data, limits)
+    header = read_header(data, limits) if header is None else header
     if header.format == "JPEG":
         stored = jpeg.pixels(data, _aligned(shrink, header))
     else:

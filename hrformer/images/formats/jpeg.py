@@ -56,7 +56,7 @@ def pixels(data: bytes, shrink: int) -> np.ndarray:
     found = segments(data)
     space = "CMYK" if frame_header(data, found).components == 4 else "RGB"
     try:
-        stored = decoded(data, space, shrink)
+        stored = _decoded(data, found, space, shrink)
     except BrokenImage:
         if not _has_odd_wrapping(data, found):
             raise
@@ -84,7 +84,10 @@ def decoded(data: bytes, space: str, shrink: int = 1) -> np.ndarray:
 
     raises: BrokenImage at the least warning.
     """
-    found = segments(data)
+    return _decoded(data, segments(data), space, shrink)
+
+
+def _decoded(data: bytes, found: list[Segment], space: str, shrink: int) -> np.ndarray:
     frame = frame_header(data, found)
     _check_scans(data, frame, found[-1].end)
     smallest = {"min_height": -(-frame.height // shrink), "min_width": -(-frame.width // shrink)}

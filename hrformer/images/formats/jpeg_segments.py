@@ -1,7 +1,7 @@
 """The marker segments of a JPEG before its first scan: frame, orientation, colour profile."""
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hrformer.images.formats.exif import exif_orientation
 from hrformer.images.formats.layout import broken_header
@@ -14,8 +14,7 @@ _STANDALONE = frozenset(range(0xD0, 0xD9)) | {0x01}
 _MAX_STEPS = 10_000  # segments, fill bytes and stray markers; 20 MiB of metadata make 320 segments
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     """One marker segment before the first scan: its payload is `data[start:end]`."""
 
     marker: int
@@ -23,8 +22,7 @@ class Segment:
     end: int
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """What the frame header says."""
 
     kind: int
