@@ -89,7 +89,7 @@ class _Overlap(NamedTuple):
 
 
 def _overlap(size: int, zoom: float, shift: float, side: int, block: int) -> _Overlap | None:
-    """Of a crop of so many pixels that takes `x` of the image to `zoom * x + shift`; None where there is none.
+    """Of a crop of so many pixels that takes `x` of the image to `zoom * x + shift`; None if there is none.
 
     What bilinear sampling mixes with the black outside belongs to it, and the last block may reach outside.
     """

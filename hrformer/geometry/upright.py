@@ -82,6 +82,7 @@ def points_in_image(points: FloatArray, matrices: FloatArray) -> FloatArray:
     matrices: `(n, 2, 3)` of upright crops.
     """
     moved = points.copy()
-    moved[..., :2] -= matrices[:, None, :, 2]
-    moved[..., :2] /= matrices[:, None, (0, 1), (0, 1)]
+    places = moved[..., :2]
+    places -= matrices[:, None, :, 2]
+    places /= matrices.diagonal(axis1=1, axis2=2)[:, None]
     return moved
