@@ -31,14 +31,13 @@ class Person:
 
 
 COORDINATE_DIGITS, SCORE_DIGITS = 2, 4  # after the point, of everything that is answered
+_STEPS = 10.0 ** np.array([COORDINATE_DIGITS, COORDINATE_DIGITS, SCORE_DIGITS])  # of 1
 
 
-def rounded_keypoints(person: Person) -> list[tuple[float, float, float]]:
+def rounded_keypoints(person: Person) -> list[list[float]]:
     """x, y and score of each joint as an answer gives them: to 0.01 px and 0.0001."""
-    return [
-        (round(x, COORDINATE_DIGITS), round(y, COORDINATE_DIGITS), round(score, SCORE_DIGITS))
-        for x, y, score in person.keypoints.tolist()
-    ]
+    rounded: list[list[float]] = (np.rint(person.keypoints * _STEPS) / _STEPS).tolist()
+    return rounded
 
 
 def rounded_score(score: float) -> float:
