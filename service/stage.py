@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 from typing import Protocol, TypeAlias, TypeVar
 
 from torch import Tensor
@@ -87,7 +88,7 @@ class Stage:
         """Of one item."""
         return 3 * max(height * width for height, width in self.served.entry.input_sizes)
 
-    @property
+    @cached_property
     def held_bytes(self) -> int:
         """What is in memory while it is decoded."""
         return self.decoded_bytes + self.count * self.item_bytes + self.reserved_bytes
