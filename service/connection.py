@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -12,6 +12,7 @@ from uvicorn.server import ServerState
 
 from service.problems import Problem, problem_response
 
+_CONTINUE = b"HTTP/1.1 100 "  # the client is to send its body
 MAX_HEAD_BYTES = 64 * 1024  # of the request line and the headers
 
 _DETAILS = {
@@ -87,6 +88,8 @@ class Connection(HttpToolsProtocol):
         self._stop_timer()
         self._coming, self._stalled_bytes = "body", 0
         super().on_headers_complete()
+        if self.scope["method"] != "HEAD":  # whose answers have nothing to wait for
+            self.cycle.transport = cast("asyncio.Transport", _OnePacket(self.transport))
 
     def on_body(self, body: bytes) -> None:
         self._stalled_bytes = 0
@@ -127,6 +130,27 @@ class Connection(HttpToolsProtocol):
             self.transport.write(_bytes_of(problem))
             self._on_refusal(str(problem.kind.status))
         self.transport.close()
+
+
+class _OnePacket:
+    """Where uvicorn writes an answer: its head goes out with the first of its body.
+
+    Each write is a call of the system and a packet, and wakes the client.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = None  # None until it is there, empty once it is sent
+        self.close, self.is_closing = transport.close, transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        if self._head is None and not data.startswith(_CONTINUE):
+            self._head = data
+        elif self._head:
+            self._transport.writelines((self._head, data))
+            self._head = b""
+        else:
+            self._transport.write(data)
 
 
 def _bytes_of(problem: Problem) -> bytes:

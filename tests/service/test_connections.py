@@ -71,6 +71,19 @@ async def test_a_client_that_waits_for_permission_to_send_gets_it() -> None:
         await leave(writer)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere packets are not counted")
+async def test_an_answer_comes_in_one_packet() -> None:
+    async with on_sockets() as running:
+        reader, writer = await connect(running)
+        for count in (1, 2):
+            writer.write(head(len(PICTURE)) + PICTURE)
+            answer = await answer_of(reader)
+            await reader.readexactly(int(answer.split(b"content-length: ")[1].split(b"\r\n")[0]))
+            information = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 156)
+            assert int.from_bytes(information[152:], sys.byteorder) == count  # tcpi_data_segs_in
+        await leave(writer)
+
+
 async def test_a_client_that_sends_on_after_a_refusal_still_reads_it() -> None:
     async with on_sockets(max_body_bytes=1024) as running:
         answer = await running.client.post("/pose", content=bytes(4 * 1024 * 1024))
