@@ -79,9 +79,9 @@ class Threads:
     def _next(self) -> _Call:
         # There is a call for each token, but another thread may be between a look and a take.
         while True:
-            for line in (self._urgent, self._normal):
-                with suppress(IndexError):
-                    return line.popleft()
+            line = self._urgent or self._normal
+            with suppress(IndexError):
+                return line.popleft()
 
     def _call(
         self,
