@@ -21,6 +21,8 @@ from service.load.mix import Mix, requests
 from service.load.run import Load, Run
 
 FIRST_ANSWER_S = 120.0
+WARM_UP_S = 2.0
+SETTLE_S = 8.0  # of warm-up for the first load: a server may go on preparing after its first answers
 AFTER_S = 0.2
 SAME_PX = 0.1
 
@@ -105,14 +107,18 @@ def agree(task: str, one: Any, other: Any) -> bool:
     return all(abs(a - b) <= SAME_PX for a, b in pairs)
 
 
-def closed_loads(clients: Sequence[int], seconds: float, warm_up_s: float) -> list[Load]:
-    """For throughput: so many clients that each ask again as soon as they are answered."""
-    return [Load(clients=count, seconds=seconds, warm_up_s=warm_up_s) for count in clients]
+def closed_loads(clients: Sequence[int], seconds: float) -> list[Load]:
+    """For throughput: so many clients that each ask again as soon as they are answered.
+
+    These come first of all loads, and in the first of them a server settles.
+    """
+    first, *others = (Load(clients=count, seconds=seconds, warm_up_s=WARM_UP_S) for count in clients)
+    return [replace(first, warm_up_s=SETTLE_S), *others]
 
 
-def open_loads(rates: Sequence[float], usual: Load) -> list[Load]:
+def open_loads(rates: Sequence[float], seconds: float) -> list[Load]:
     """For latency: Poisson arrivals at these rates, whatever comes back."""
-    return [replace(usual, rate=rate, clients=None) for rate in rates]
+    return [Load(rate=rate, seconds=seconds, warm_up_s=WARM_UP_S) for rate in rates]
 
 
 def as_dict(load: Load, figures: Figures) -> dict[str, Any]:

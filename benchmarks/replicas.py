@@ -17,7 +17,7 @@ from benchmarks.measure import closed_loads
 from benchmarks.servers import OURS, Server, version_of
 from benchmarks.setup import PICTURE, Setup
 from benchmarks.summary import sustained
-from benchmarks.turns import WARM_UP_S, Turns, say
+from benchmarks.turns import Turns, say
 from hrformer.checkpoints.manifest import find
 from hrformer.engine.device import choose_device
 from service.load.pictures import made_pictures
@@ -61,7 +61,7 @@ def measured(arguments: argparse.Namespace, servers: Sequence[Server]) -> dict[s
     """Images a second in each round, by server."""
     setup = Setup(arguments.model, str(choose_device("auto")), threads=1)
     pictures = made_pictures([PICTURE] * PICTURES, random.Random(0))
-    loads = closed_loads([arguments.clients], arguments.seconds, WARM_UP_S)
+    loads = closed_loads([arguments.clients], arguments.seconds)
     rates: dict[str, list[float]] = {server.name: [] for server in servers}
     expected: list[object] = []
     say(machine(setup))

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import IO, Any
 
 from benchmarks.measure import agree, as_dict, closed_loads, engine_turn, open_loads, server_turn
@@ -10,9 +10,6 @@ from benchmarks.servers import NotReady, Server
 from benchmarks.setup import Setup
 from benchmarks.summary import best, sustained
 from service.load.run import Load
-
-WARM_UP_S = 2.0
-SETTLE_S = 8.0  # the warm-up of the first load: a server may go on preparing after its first answers
 
 
 @dataclass(frozen=True)
@@ -58,9 +55,8 @@ def take_turns(
     clients: of the closed loops. shares: of the engine's speed, rates of the open loops.
     """
     fastest = best(turns.engine())
-    usual, *others = closed_loads(clients, turns.seconds, WARM_UP_S)
-    loads = [replace(usual, warm_up_s=SETTLE_S), *others]
-    loads += open_loads([round(share * fastest, 1) for share in shares], usual)
+    loads = closed_loads(clients, turns.seconds)
+    loads += open_loads([round(share * fastest, 1) for share in shares], turns.seconds)
     found, expected = [], list[Any]()
     for number in range(rounds):
         first = number % len(servers)
