@@ -31,7 +31,7 @@ class Person:
 
 
 COORDINATE_DIGITS, SCORE_DIGITS = 2, 4  # after the point, of everything that is answered
-_STEPS = 10.0 ** np.array([COORDINATE_DIGITS, COORDINATE_DIGITS, SCORE_DIGITS])  # of 1
+_STEPS = 10.0 ** np.array([COORDINATE_DIGITS, COORDINATE_DIGITS, SCORE_DIGITS])  # that 1 is divided into
 
 
 def rounded_keypoints(person: Person) -> list[list[float]]:
