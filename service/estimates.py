@@ -58,8 +58,10 @@ class Line:
     nn: float = 0.0
     t: float = 0.0
     nt: float = 0.0
+    _fit: tuple[float, float] | None = None  # asked for many times between two observations
 
     def observe(self, n: float, seconds: float) -> None:
+        self._fit = None
         self.weight = self.fade * self.weight + 1
         self.n = self.fade * self.n + n
         self.nn = self.fade * self.nn + n * n
@@ -68,11 +70,17 @@ class Line:
 
     def weigh(self, share: float) -> None:
         """What was observed until now counts for this share of what it did."""
+        self._fit = None
         self.weight, self.n, self.nn = share * self.weight, share * self.n, share * self.nn
         self.t, self.nt = share * self.t, share * self.nt
 
     def line(self) -> tuple[float, float]:
         """Seconds for each unit, and to start: 0 while all had one size. Neither is negative."""
+        if self._fit is None:
+            self._fit = self._fitted()
+        return self._fit
+
+    def _fitted(self) -> tuple[float, float]:
         spread = self.weight * self.nn - self.n * self.n
         if spread <= 1e-6 * self.weight * self.nn:
             return (self.t / self.n if self.n else 0.0), 0.0
