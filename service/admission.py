@@ -4,9 +4,9 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from service.deadline import Deadline
 from service.durations import Durations
@@ -131,9 +131,12 @@ class Admission:
     @contextmanager
     def places(self, work: Work, deadline: Deadline) -> Iterator[Promise]:
         """Places for the items of a work until they are queued. raises: Overloaded, DeadlineTooNear."""
-        self._check_room(work)
-        promise = self._check_time(work, deadline)
-        with _counted(self.coming, (work.kind, work.is_urgent), work.count), self.searching(work):
+        waiting = self._items_ahead(urgent=False)
+        self._check_room(work, waiting)
+        goes_last = not work.is_begun and not work.is_urgent
+        wait_s = self._wait_behind(waiting, work) if goes_last else self.wait_s(work)
+        promise = self._check_time(work, deadline, wait_s)
+        with _Counted(self.coming, (work.kind, work.is_urgent), work.count), self.searching(work):
             yield promise
 
     def learn(self, promise: Promise, *, is_done: bool) -> None:
@@ -142,14 +145,11 @@ class Admission:
         if promise.is_near and (is_done or took_s > promise.wait_s):
             self.margin.observe(took_s / promise.wait_s)
 
-    @contextmanager
-    def searching(self, work: Work) -> Iterator[None]:
+    def searching(self, work: Work) -> AbstractContextManager[None]:
         """Until it is known how many people the pictures of a work show."""
         if work.then is None:
-            yield
-            return
-        with _counted(self.searched, (work.kind, work.then, work.is_urgent), work.count):
-            yield
+            return nullcontext()
+        return _Counted(self.searched, (work.kind, work.then, work.is_urgent), work.count)
 
     def found(self, kind: Hashable, people: int) -> None:
         """So many were found in a picture."""
@@ -166,7 +166,13 @@ class Admission:
         make one of their own when they come later than that. Of a work that is begun nothing is ahead but
         the batch that runs.
         """
-        ahead = {} if work.is_begun else self._items_ahead(urgent=work.is_urgent)
+        return self._wait_behind({} if work.is_begun else self._items_ahead(urgent=work.is_urgent), work)
+
+    def drained_s(self) -> float:
+        """Seconds until all that waits is done."""
+        return self._queue_s(self._items_ahead(urgent=False))
+
+    def _wait_behind(self, ahead: Mapping[Hashable, float], work: Work) -> float:
         joined_s = own_s = 0.0
         for kind, count in self._items(work):
             own_s += self._seconds(kind, max(count / self.units, min(count, 1)))
@@ -177,10 +183,6 @@ class Admission:
             joined_s += last_s * (1 - 1 / self.units)
         queue_s = self._queue_s(ahead) if work.count else 0.0
         return max(queue_s + joined_s, work.before_s + own_s) + work.after_s
-
-    def drained_s(self) -> float:
-        """Seconds until all that waits is done."""
-        return self._queue_s(self._items_ahead(urgent=False))
 
     @contextmanager
     def running(self, kind: Hashable, count: int, units: int = 1) -> Iterator[None]:
@@ -204,16 +206,15 @@ class Admission:
         """A batch of a kind took so long."""
         self.times.observe(kind, count, seconds)
 
-    def _check_room(self, work: Work) -> None:
-        waiting = self._items_ahead(urgent=False)
+    def _check_room(self, work: Work, waiting: Mapping[Hashable, float]) -> None:
         for kind, count in self._items(work):
             if waiting.get(kind, 0.0) + count > self.bounds.items:
                 more = f"{count:.0f} more would exceed {self.bounds.items}"
                 detail = f"{waiting.get(kind, 0.0):.0f} items are waiting, and {more}; try later"
                 raise Overloaded(detail, self.drained_s())
 
-    def _check_time(self, work: Work, deadline: Deadline) -> Promise:
-        wait_s, left_s = self.wait_s(work), max(deadline.left_s(), 0.0)
+    def _check_time(self, work: Work, deadline: Deadline, wait_s: float) -> Promise:
+        left_s = max(deadline.left_s(), 0.0)
         needed_s = wait_s  # of what is begun nothing is lost for an estimate that is a little off
         if not work.is_begun:
             needed_s = wait_s * self.margin.factor + self._spread_s(work)
@@ -253,6 +254,8 @@ class Admission:
 
     def _spread_s(self, work: Work) -> float:
         """By how much longer it may well take, as pictures that are searched show more people than usual."""
+        if not self.people:
+            return 0.0
         squares = 0.0
         for (kind, then, _), pictures in [
             *self.searched.items(),
@@ -279,10 +282,14 @@ class Admission:
         return self.times.predict(kind, max(items, usual), batches)
 
 
-@contextmanager
-def _counted(counter: Counter[Kind], kind: Kind, count: int) -> Iterator[None]:
-    counter[kind] += count
-    try:
-        yield
-    finally:
-        counter[kind] -= count
+class _Counted(AbstractContextManager[None], Generic[Kind]):
+    """So many of a kind are counted within it."""
+
+    def __init__(self, counter: Counter[Kind], kind: Kind, count: int) -> None:
+        self._counter, self._kind, self._count = counter, kind, count
+
+    def __enter__(self) -> None:
+        self._counter[self._kind] += self._count
+
+    def __exit__(self, *_: object) -> None:
+        self._counter[self._kind] -= self._count
