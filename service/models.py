@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 
 from torch import Tensor
@@ -85,20 +86,20 @@ class Served:
     precision: str  # that it runs in
     device: str = "cpu"  # cpu, cuda, cuda:1…
 
-    @property
+    @cached_property
     def entry(self) -> Entry:
         entry: Entry = self.model.entry
         return entry
 
-    @property
+    @cached_property
     def name(self) -> str:
         return self.entry.name
 
-    @property
+    @cached_property
     def version(self) -> str:
         return self.entry.version
 
-    @property
+    @cached_property
     def headers(self) -> dict[str, str]:
         """Headers of an answer that the model made."""
         return {"X-Model": self.name, "X-Model-Version": self.version}
