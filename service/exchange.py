@@ -4,8 +4,8 @@ import random
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -69,15 +69,9 @@ class Exchange:
     received_at: float | None = None  # when all of the body had come
     span: "RequestSpan | None" = None  # where it is traced
 
-    @contextmanager
-    def during(self, stage: str) -> Iterator[None]:
+    def during(self, stage: str) -> AbstractContextManager[None]:
         """Adds the time of its body to a stage."""
-        self.stage = stage
-        begun = self.clock()
-        try:
-            yield
-        finally:
-            self.note(stage, begun, self.clock())
+        return _During(self, stage)
 
     def note(self, stage: str, begun: float, ended: float) -> None:
         """Adds a stretch of time to a stage."""
@@ -90,8 +84,23 @@ class Exchange:
         return {_SHOWN_AS.get(name, name): round(1000 * seconds, 2) for name, seconds in self.stages.items()}
 
     def server_timing(self) -> str:
-        total = {"total": round(1000 * (self.clock() - self.arrived_at), 2)}
-        return ", ".join(f"{name};dur={ms:g}" for name, ms in (self.milliseconds() | total).items())
+        total_s = self.clock() - self.arrived_at
+        stages = [f"{_SHOWN_AS.get(name, name)};dur={1000 * s:.2f}" for name, s in self.stages.items()]
+        return ", ".join([*stages, f"total;dur={1000 * total_s:.2f}"])
+
+
+class _During(AbstractContextManager[None]):
+    """The body of `Exchange.during`; a generator in its place takes three times as long."""
+
+    def __init__(self, exchange: Exchange, stage: str) -> None:
+        self._exchange, self._stage = exchange, stage
+
+    def __enter__(self) -> None:
+        self._exchange.stage = self._stage
+        self._begun = self._exchange.clock()
+
+    def __exit__(self, *_: object) -> None:
+        self._exchange.note(self._stage, self._begun, self._exchange.clock())
 
 
 def begin(path: str, headers: Mapping[str, str], clock: Callable[[], float] = time.monotonic) -> Exchange:

@@ -1,7 +1,7 @@
 """Every instrument of the service, in a registry of its own."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Generic, TypeVar
 
 from prometheus_client import (
@@ -125,15 +125,9 @@ class Metrics:
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 
-    @contextmanager
-    def answering(self, route: str) -> Iterator[None]:
+    def answering(self, route: str) -> AbstractContextManager[None]:
         """While a request is in flight."""
-        inflight = self.inflight(route)
-        inflight.inc()
-        try:
-            yield
-        finally:
-            inflight.dec()
+        return self.inflight(route).track_inprogress()
 
     def _begin_at_zero(self) -> None:
         """The series that may come, so that the first thing counted is seen as an increase."""
