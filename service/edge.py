@@ -139,11 +139,11 @@ class Answer:
         await self._send(message)
 
     def _add_headers(self, headers: MutableHeaders) -> None:
-        headers["X-Request-ID"] = self.exchange.request_id
-        headers["Server-Timing"] = self.exchange.server_timing()
-        headers["X-Content-Type-Options"] = "nosniff"
+        headers.append("X-Request-ID", self.exchange.request_id)
+        headers.append("Server-Timing", self.exchange.server_timing())
+        headers.append("X-Content-Type-Options", "nosniff")
         if self.exchange.traceparent is not None:
-            headers["traceparent"] = self.exchange.traceparent
+            headers.append("traceparent", self.exchange.traceparent)
         # Clients that keep connections open must not send the next request to a process that ends. But
         # closing while a body is still coming would reset the connection before the answer is read.
         if self._lifecycle.is_draining and self.exchange.is_body_read:

@@ -149,7 +149,7 @@ class Inference:
         with self.stages.admission.searching(work):
             [rows] = await self.stages.answers(job, line)
         found = self._found(finder, rows, scene.canvas, asked.options.search)
-        self.stages.admission.keep(job.hold, -stage.kept_bytes)  # the crops are counted anew
+        self.stages.admission.keep(job.hold, -stage.held_bytes)  # the crops are counted anew
         boxes, scores = [one.box for one in found], [one.score for one in found]
         return await self._crop(asked, source, boxes, scores, line.tickets[0].place)
 
@@ -185,7 +185,7 @@ class Inference:
         decoding, pixels = self.stages.decoding, stage.pixels
         before_s = decoding.wait_s(stage.decoding, pixels, urgent=job.is_urgent)
         if then is not None:
-            before_s += decoding.expected_s((stage.header.format, Part.SECOND), pixels)
+            before_s += decoding.expected_s((stage.header.format, Part.SECOND.value), pixels)
         after_s = self.encoding.wait_s(form, pixels, urgent=job.is_urgent)
         is_begun = stage.part is Part.SECOND
         return Work(stage.kind, stage.count, job.is_urgent, before_s, after_s, then, is_begun)

@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive
 
 from service.admission import Admission, Hold
 from service.body import Upload, discard_body, is_bare, max_bytes_of, parse_upload, read_body
@@ -41,6 +42,7 @@ class Intake:
         `work` raises.
         """
         exchange: Exchange = request.state.exchange
+        headers = request.headers
         try:
             self.lifecycle.check_accepting()
         except Draining:
@@ -50,21 +52,23 @@ class Intake:
             exchange.is_body_read = True
             raise
         limits_ms = self.settings.timeout_ms, self.settings.max_timeout_ms
-        deadline = deadline_of(exchange, request.headers, *limits_ms)
-        urgent = is_urgent(request.headers)
+        deadline = deadline_of(exchange, headers, *limits_ms)
+        urgent = is_urgent(headers)
         with self.lifecycle.accepted(), self.admission.request() as hold:
             async with deadline.enforced():
-                upload = await self._upload(request, exchange, hold)
+                upload = await self._upload(request.receive, headers, exchange, hold)
                 job = Job(upload.image, exchange, deadline, urgent, hold)
                 return await unless_gone(request.receive, work(upload, job))
 
-    async def _upload(self, request: Request, exchange: Exchange, hold: Hold) -> Upload:
-        content_type = request.headers.get("content-type", "")
+    async def _upload(
+        self, receive: Receive, headers: Mapping[str, str], exchange: Exchange, hold: Hold
+    ) -> Upload:
+        content_type = headers.get("content-type", "")
         max_image_bytes = self.settings.max_body_bytes
         with exchange.during("receive"):
             body = await read_body(
-                request.receive,
-                declared_bytes=_declared_bytes(request),
+                receive,
+                declared_bytes=_declared_bytes(headers),
                 max_bytes=max_bytes_of(content_type, max_image_bytes) + self.envelope_bytes,
                 timeout_s=self.settings.body_timeout_s,
                 on_bytes=lambda count: self.admission.keep(hold, count),
@@ -72,12 +76,12 @@ class Intake:
             exchange.is_body_read, exchange.received_at = True, exchange.clock()
             # Waking a thread of the pool costs more than to find that there is nothing to read.
             if not self.reads(content_type) or len(body) <= PARSED_HERE_BYTES:
-                return self.parse(request.headers, body, max_image_bytes)
+                return self.parse(headers, body, max_image_bytes)
             return await self.decoding.run(
-                self.parse, request.headers, body, max_image_bytes, kind="body", size=len(body)
+                self.parse, headers, body, max_image_bytes, kind="body", size=len(body)
             )
 
 
-def _declared_bytes(request: Request) -> int | None:
-    declared = request.headers.get("content-length", "")
+def _declared_bytes(headers: Mapping[str, str]) -> int | None:
+    declared = headers.get("content-length", "")
     return int(declared) if declared.isascii() and declared.isdigit() else None

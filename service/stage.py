@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
 from typing import Protocol, TypeAlias, TypeVar
 
 from torch import Tensor
@@ -73,9 +72,9 @@ class Stage:
         return self.header.width * self.header.height
 
     @property
-    def decoding(self) -> tuple[str, Part]:
+    def decoding(self) -> tuple[str, str]:
         """What decodings that take alike have in common: the second time there may be nothing to decode."""
-        return self.header.format, self.part
+        return self.header.format, self.part.value
 
     @property
     def decoded_bytes(self) -> int:
@@ -88,15 +87,15 @@ class Stage:
         """Of one item."""
         return 3 * max(height * width for height, width in self.served.entry.input_sizes)
 
-    @cached_property
+    @property
     def held_bytes(self) -> int:
         """What is in memory while it is decoded."""
         return self.decoded_bytes + self.count * self.item_bytes + self.reserved_bytes
 
     @property
-    def kept_bytes(self) -> int:
-        """What is kept of that when the items are in line."""
-        return self.held_bytes - (0 if self.draws or self.part is Part.FIRST else self.decoded_bytes)
+    def freed_bytes(self) -> int:
+        """What is let go of that when the items are in line."""
+        return 0 if self.draws or self.part is Part.FIRST else self.decoded_bytes
 
 
 @dataclass(frozen=True)
@@ -127,8 +126,8 @@ class Stages:
         """
         with self.admission.places(work, job.deadline) as promise:
             decoded = await self._decode(job, stage, read)
-            line = self._submit(job, stage, decoded.items, place)
-            return decoded, line if stage.part is not Part.ONLY else replace(line, promise=promise)
+            kept = promise if stage.part is Part.ONLY else None  # of others only a part is promised
+            return decoded, self._submit(job, stage, decoded.items, place, kept)
 
     async def answers(self, job: Job, line: InLine) -> Sequence[Tensor]:
         """The model's answer for each item. Whatever is not begun when this ends is taken back.
@@ -155,20 +154,27 @@ class Stages:
             )
         if stage.part is not Part.SECOND:
             self.metrics.image_pixels.observe(stage.pixels)
-        self.admission.keep(job.hold, stage.kept_bytes - stage.held_bytes)
+        self.admission.keep(job.hold, -stage.freed_bytes)
         return decoded
 
-    def _submit(self, job: Job, stage: Stage, items: Sequence[Tensor], place: Place | None) -> InLine:
+    def _submit(
+        self,
+        job: Job,
+        stage: Stage,
+        items: Sequence[Tensor],
+        place: Place | None,
+        promise: Promise | None,
+    ) -> InLine:
         job.exchange.stage = _names(stage)[0]
         if not items:
-            return InLine(stage, [], job.exchange.clock())
+            return InLine(stage, [], job.exchange.clock(), promise)
         if job.exchange.span is not None:
             job.exchange.span.line_up(items)
         key = Key(stage.served, tuple(items[0].shape), stage.flip_test)
         tickets = self.batcher.submit(
             key, items, expires_at=job.deadline.expires_at, urgent=job.is_urgent, place=place
         )
-        return InLine(stage, tickets, job.exchange.clock())
+        return InLine(stage, tickets, job.exchange.clock(), promise)
 
 
 def _names(stage: Stage) -> tuple[str, str]:
