@@ -53,7 +53,8 @@ class Poses:
         """In the order of the boxes given, or best first."""
         if crops.matrices is None:
             return []
-        points = torch.stack(list(keypoints))
+        # A stack of one is a copy that costs as much as all the rest.
+        points = torch.stack(list(keypoints)) if len(keypoints) > 1 else keypoints[0][None]
         people: list[Person] = self.served.model.finish(points, crops.matrices, crops.boxes, crops.scores)
         return people if crops.scores is None else best_first(people)
 

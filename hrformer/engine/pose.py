@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, get_args
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -143,7 +142,7 @@ class PoseEngine(Recordable):
         return merge_flipped(heatmaps, mirrored, FLIP_PAIRS, shift=not self.coding.udp)
 
     def run(self, crops: Tensor, flip_test: bool = False) -> Tensor:
-        """Keypoints `(n, joints, 3)` float32 on the CPU: x and y in crop pixels, score.
+        """Keypoints `(n, joints, 3)` float32 on the CPU: x and y in crop pixels, score in 0..1.
 
         crops: `(n, 3, height, width)` uint8. flip_test: decode the mean with the mirrored crop's heatmaps.
         """
@@ -153,7 +152,9 @@ class PoseEngine(Recordable):
         heatmaps = self.heatmaps(crops, flip_test=flip_test)
         keypoints = decode_heatmaps(heatmaps, self.coding.refine, self.coding.kernel)
         size = (heatmaps.shape[2], heatmaps.shape[3])
-        return heatmap_to_crop(keypoints, size, self.input_size, udp=self.coding.udp).cpu()
+        found = heatmap_to_crop(keypoints, size, self.input_size, udp=self.coding.udp)
+        found[..., 2].clamp_(0, 1)  # a network may overshoot
+        return found.cpu()
 
     def finish(
         self, keypoints: Tensor, matrices: Tensor, boxes: Boxes, scores: Sequence[float] | None = None
@@ -163,12 +164,10 @@ class PoseEngine(Recordable):
         keypoints, matrices: of `run` and `prepare`. scores: of the boxes, 1 where None.
         """
         points = points_in_image(keypoints.numpy(), matrices.numpy())
-        np.clip(points[..., 2], 0, 1, out=points[..., 2])
         box_scores = [1.0] * len(boxes) if scores is None else scores
-        person_scores = rescore(points[..., 2], np.array(box_scores, np.float32)).tolist()
         return [
-            Person(Box(*map(float, box)), score, person, box_score)
-            for box, score, person, box_score in zip(boxes, person_scores, points, box_scores, strict=True)
+            Person(Box(*map(float, box)), rescore(person[:, 2].tolist(), score), person, score)
+            for box, person, score in zip(boxes, points, box_scores, strict=True)
         ]
 
     def warm(self) -> None:

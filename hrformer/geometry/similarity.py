@@ -1,13 +1,11 @@
 """How alike two poses are: object keypoint similarity (OKS), suppression of duplicates by it, PCK."""
 
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from hrformer.geometry.skeletons import OKS_SIGMAS
-
-FloatArray = npt.NDArray[np.float32]
 
 _SPACING = torch.finfo(torch.float64).eps
 
@@ -117,12 +115,13 @@ def soft_oks_nms(
     return kept, kept_scores
 
 
-def rescore(keypoint_scores: FloatArray, box_scores: FloatArray, threshold: float = 0.2) -> FloatArray:
-    """Scores `(n,)` of people: the box's, times the mean of `(n, k)` keypoint scores above the threshold."""
-    counted = keypoint_scores > threshold
-    total = (keypoint_scores * counted).sum(axis=-1)
-    scores: FloatArray = box_scores * total / np.maximum(counted.sum(axis=-1), 1, dtype=np.float32)
-    return scores
+def rescore(keypoint_scores: Sequence[float], box_score: float, threshold: float = 0.2) -> float:
+    """The score of a person: the box's, times the mean of the keypoint scores above the threshold.
+
+    A few numbers at a time, for which an array operation costs more than Python does.
+    """
+    counted = [score for score in keypoint_scores if score > threshold]
+    return box_score * sum(counted) / len(counted) if counted else 0.0
 
 
 def correct_joints(keypoints: Tensor, truths: Tensor, lengths: Tensor, threshold: float = 0.2) -> Tensor:

@@ -18,6 +18,7 @@ from hrformer.engine.search import Search
 from hrformer.engine.views import Views
 from hrformer.evaluation.over_http import Service
 from hrformer.evaluation.service_answers import NoAnswer
+from service.models import first_of_tasks
 from tests.service.conftest import Running, on_sockets
 from tests.service.echo_models import EchoPeople, EchoPose, Gate
 from tests.service.pictures import plain
@@ -42,6 +43,13 @@ def write(directory: Path, count: int = 1) -> list[Boxed]:
 
 def address(running: Running) -> str:
     return f"http://127.0.0.1:{running.address[1]}"
+
+
+def swap(running: Running, model: EchoPose | EchoPeople) -> None:
+    """The models are loaded anew, and the weights of this one are others."""
+    model.entry = replace(model.entry, sha256="f" * 64)
+    models = running.parts.models
+    models.fill([replace(one) for one in models], first_of_tasks(models))
 
 
 async def told(ask: Callable[[], object]) -> str:
@@ -201,7 +209,7 @@ async def test_a_model_that_is_replaced_on_the_way_is_told(tmp_path: Path) -> No
 
         def ask() -> None:
             with Service(address(running), "echo-pose") as service:
-                model.entry = replace(model.entry, sha256="f" * 64)
+                swap(running, model)
                 list(service.poses(persons, flip_test=False))
 
         assert "echo-pose is no longer 0123456789ab; begin again" in await told(ask)
@@ -213,7 +221,7 @@ async def test_a_finder_that_is_replaced_on_the_way_is_told(tmp_path: Path) -> N
 
         def ask() -> None:
             with Service(address(running), "echo-pose", finder="auto") as service:
-                finder.entry = replace(finder.entry, sha256="f" * 64)
+                swap(running, finder)
                 list(service.everyone(pictures, Search(0.01, 20), flip_test=False))
 
         assert "0.png: people are no longer found by echo-people 0123456789ab" in await told(ask)

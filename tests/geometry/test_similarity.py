@@ -1,6 +1,5 @@
 import math
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -82,9 +81,8 @@ def test_nobody_is_suppressed_among_nobody() -> None:
 
 
 def test_a_score_is_the_boxs_times_the_mean_of_its_sure_joints() -> None:
-    joints = np.array([[0.1, 0.4, 0.8], [0.1, 0.2, 0.0]], np.float32)
-
-    assert rescore(joints, np.array([0.5, 0.9], np.float32), 0.2).tolist() == pytest.approx([0.3, 0])
+    assert rescore([0.1, 0.4, 0.8], box_score=0.5, threshold=0.2) == pytest.approx(0.3)
+    assert rescore([0.1, 0.2, 0.0], box_score=0.9, threshold=0.2) == 0
 
 
 def test_pck_is_the_share_of_visible_joints_close_enough() -> None:

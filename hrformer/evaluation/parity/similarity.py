@@ -29,8 +29,8 @@ def oks_checks(arrays: Arrays) -> Iterator[Check]:
         yield from _suppression_checks(arrays)
     if holds(arrays, "rescore.box_scores", "rescore.vis_thr"):
         threshold = float(arrays["rescore.vis_thr"])
-        box_scores = tensor(arrays, "rescore.box_scores").numpy()
-        scores = torch.from_numpy(rescore(keypoints[..., 2].numpy(), box_scores, threshold))
+        pairs = zip(keypoints[..., 2].tolist(), tensor(arrays, "rescore.box_scores").tolist(), strict=True)
+        scores = torch.tensor([rescore(joints, box_score, threshold) for joints, box_score in pairs])
         yield from compare(arrays, "rescore.scores", scores, 1e-6)
 
 
