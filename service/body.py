@@ -3,7 +3,7 @@
 import asyncio
 import binascii
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,11 @@ async def read_body(
     left_bytes = max_bytes
     try:
         async with asyncio.timeout(timeout_s) as timeout:
-            async for chunk in _chunks(receive):
+            has_more = True
+            while has_more:
+                chunk, has_more = await _next_chunk(receive)
+                if not chunk:
+                    continue
                 on_bytes(len(chunk))
                 chunks.append(chunk)
                 left_bytes -= len(chunk)
@@ -77,8 +81,9 @@ async def read_body(
 async def discard_body(receive: Receive, timeout_s: float) -> None:
     """Reads the body without keeping it. raises: ClientGone; TimeoutError when it does not end in time."""
     async with asyncio.timeout(timeout_s):
-        async for _ in _chunks(receive):
-            pass
+        has_more = True
+        while has_more:
+            _, has_more = await _next_chunk(receive)
 
 
 def parse_upload(headers: Mapping[str, str], body: bytes, max_image_bytes: int) -> Upload:
@@ -111,15 +116,12 @@ def check_json(body: bytes) -> None:
         raise Problem("bad-json", f"the JSON has more than {MAX_JSON_COMMAS} values; expected a few options")
 
 
-async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        more = message.get("more_body", False)
-        if chunk := message.get("body", b""):
-            yield chunk
+async def _next_chunk(receive: Receive) -> tuple[bytes, bool]:
+    """What came of the body, and whether there is more."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message.get("body", b""), message.get("more_body", False)
 
 
 def _media_type(content_type: str) -> str:

@@ -139,7 +139,7 @@ def is_urgent(headers: Mapping[str, str]) -> bool:
 
 def _trace(given: str) -> tuple[str | None, str | None]:
     """Trace id and our own `traceparent` (W3C Trace Context); nothing when the one given cannot be used."""
-    match = _TRACEPARENT.fullmatch(given)
+    match = _TRACEPARENT.fullmatch(given) if given else None
     if match is None:
         return None, None
     version, trace_id, parent_id, flags, rest = match.groups()

@@ -4,6 +4,9 @@ import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
 
 from hrformer.engine.search import Search
 from service.option_values import Box, boolean, boxes, integer, number, text
@@ -64,6 +67,11 @@ class SegmentOptions:
     model: str | None  # the default of the task when None
     format: str | None  # by Accept when None
     timing: bool
+
+
+def query_of(request: Request) -> list[tuple[str, str]]:
+    """Names and values in the query string, in order. Starlette makes two maps of them besides."""
+    return parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
 
 
 def read_pose_options(query: Iterable[tuple[str, str]], fields: Iterable[tuple[str, Any]]) -> PoseOptions:

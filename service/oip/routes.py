@@ -18,7 +18,7 @@ from service.models import Models, Served
 from service.oip import tensors
 from service.oip.binary import EXTENSION, HEADER
 from service.oip.document import INFERENCE, METADATA
-from service.options import read_people_options, read_pose_options, read_segment_options
+from service.options import query_of, read_people_options, read_pose_options, read_segment_options
 from service.problems import RETRY_AFTER_S, Problem
 from service.stage import Job
 
@@ -66,7 +66,7 @@ def oip_routes(intake: Intake, inference: Inference, models: Models, lifecycle: 
             served = models[request.path_params["name"]]
             tensors.check_outputs(upload.names, served.entry.task)
             job.exchange.model = served.name
-            fields = [*request.query_params.multi_items(), *upload.fields]
+            fields = [*query_of(request), *upload.fields]
             answer = await _answer(inference, models, job, served, fields, upload.has_binary)
             body, json_bytes = tensors.finished(answer, upload)
             if json_bytes is None:

@@ -11,7 +11,7 @@ from service.formats.table import PEOPLE_FORMATS, choose_format
 from service.inference import Inference
 from service.intake import Intake
 from service.models import Models
-from service.options import PEOPLE, read_people_options
+from service.options import PEOPLE, query_of, read_people_options
 from service.stage import Job
 
 
@@ -24,7 +24,7 @@ def people_routes(intake: Intake, inference: Inference, models: Models) -> APIRo
         """Boxes of the people in the picture, best first."""
 
         async def work(upload: Upload, job: Job) -> Response:
-            options = read_people_options(request.query_params.multi_items(), upload.fields)
+            options = read_people_options(query_of(request), upload.fields)
             form = choose_format(PEOPLE_FORMATS, options.format, request.headers.get("accept", ""))
             served = models.choose(options.model, "people")
             job.exchange.model = served.name

@@ -11,7 +11,7 @@ from service.formats.table import POSE_FORMATS, choose_format
 from service.inference import Inference
 from service.intake import Intake
 from service.models import Models
-from service.options import POSE, read_pose_options
+from service.options import POSE, query_of, read_pose_options
 from service.stage import Job
 
 
@@ -24,7 +24,7 @@ def pose_routes(intake: Intake, inference: Inference, models: Models) -> APIRout
         """People in the picture, found first where no boxes are given, and their 17 COCO keypoints."""
 
         async def work(upload: Upload, job: Job) -> Response:
-            options = read_pose_options(request.query_params.multi_items(), upload.fields)
+            options = read_pose_options(query_of(request), upload.fields)
             form = choose_format(POSE_FORMATS, options.format, request.headers.get("accept", ""))
             served = models.choose(options.model, "pose")
             job.exchange.model = served.name

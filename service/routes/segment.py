@@ -11,7 +11,7 @@ from service.formats.table import SEGMENT_FORMATS, choose_format
 from service.inference import Inference
 from service.intake import Intake
 from service.models import Models
-from service.options import SEGMENT, read_segment_options
+from service.options import SEGMENT, query_of, read_segment_options
 from service.stage import Job
 
 
@@ -24,7 +24,7 @@ def segment_routes(intake: Intake, inference: Inference, models: Models) -> APIR
         """Class of every pixel of the picture."""
 
         async def work(upload: Upload, job: Job) -> Response:
-            options = read_segment_options(request.query_params.multi_items(), upload.fields)
+            options = read_segment_options(query_of(request), upload.fields)
             form = choose_format(SEGMENT_FORMATS, options.format, request.headers.get("accept", ""))
             served = models.choose(options.model, "segmentation")
             job.exchange.model = served.name
