@@ -16,6 +16,7 @@ from hrformer.geometry.boxes import PADDING, Boxes
 from hrformer.geometry.upright import Upright, of_full_picture, reduced_box, upright_crop
 
 Size = tuple[int, int]  # (height, width)
+Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 
 
@@ -50,21 +51,22 @@ def crop_boxes(
 ) -> tuple[Tensor, Tensor]:
     """Crops `(n, 3, height, width)` uint8 of a picture around boxes, and their matrices `(n, 2, 3)`.
 
-    image: `(3, H, W)` uint8; any device; the picture, its sides reduced by `shrink`. boxes: x, y, width and
+    image: `(3, H, W)` uint8 on the CPU, the picture, its sides reduced by `shrink`. boxes: x, y, width and
     height in pixels of the full picture, of positive area. The matrices are from those pixels too.
     What lies outside the image is black. Where a crop is at most half as large as its piece of the image,
     that piece is first averaged over blocks of 2, 4, 8… pixels, so that fine texture does not alias.
     """
-    crops = image.new_zeros((len(boxes), 3, *size))
+    # Arrays: each operation of a tensor lets go of Python's lock, and a decoder waits to have it back.
+    pixels, crops = image.numpy(), np.zeros((len(boxes), 3, *size), np.uint8)
     matrices = []
     for crop, box in zip(crops, boxes, strict=True):
         seen = upright_crop(reduced_box(box, shrink), size, padding, udp=udp)
-        _fill(crop, image, seen)
+        _fill(crop, pixels, seen)
         matrices.append(of_full_picture(seen, shrink).matrix)
-    return crops, torch.tensor(matrices, device=image.device).reshape(-1, 2, 3)
+    return torch.from_numpy(crops), torch.from_numpy(np.array(matrices, np.float32).reshape(-1, 2, 3))
 
 
-def _fill(crop: Tensor, image: Tensor, seen: Upright) -> None:
+def _fill(crop: Bytes, image: Bytes, seen: Upright) -> None:
     """Puts what the crop sees of the image into it."""
     height, width = crop.shape[1:]
     block = _block(min((width - 1) / width / seen.zoom_x, (height - 1) / height / seen.zoom_y))
@@ -103,14 +105,16 @@ def _overlap(size: int, zoom: float, shift: float, side: int, block: int) -> _Ov
     return _Overlap(slice(start, stop), pixels, (first - middle) / block, 1 / zoom / block)
 
 
-def _sampled(piece: Tensor, x: Floats, y: Floats) -> Tensor:
+def _sampled(piece: Tensor, x: Floats, y: Floats) -> npt.NDArray[np.float32]:
     """The `(3, H, W)` float32 piece at the rows `y` and columns `x`, to be cut to bytes; black outside."""
     grid = np.empty((1, len(y), len(x), 2), np.float32)
     grid[..., 0] = (2 * x + 1) / piece.shape[2] - 1
     grid[..., 1] = ((2 * y + 1) / piece.shape[1] - 1)[:, None]
-    places = torch.from_numpy(grid).to(piece.device)
+    places = torch.from_numpy(grid)
     values = F.grid_sample(piece[None], places, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return values[0].add_(0.5).clamp_(max=255)
+    sampled: npt.NDArray[np.float32] = values.numpy()[0]
+    sampled += 0.5
+    return sampled
 
 
 def warp(images: Tensor, matrices: Tensor, size: Size, *, nearest: bool = False) -> Tensor:
@@ -159,14 +163,14 @@ def _span(start: float, stop: float, block: int, side: int) -> slice:
     return slice(min(max(first, 0), side), max(min(last, side), 0))
 
 
-def _average(piece: Tensor, block: int) -> Tensor:
-    """The `(3, H, W)` uint8 piece averaged over blocks, float32; its last lines are repeated to whole blocks.
+def _average(pixels: Bytes, block: int) -> Tensor:
+    """The `(3, H, W)` uint8 pixels averaged over blocks, float32; the last lines fill up the last blocks.
 
     Sums of 2^7 bytes fit 16 bits. A twelfth of the time of pooling in float, with the same result.
     """
     if block == 1:
-        return piece.float()
-    piece = _whole_blocks(_whole_blocks(piece, block, 1), block, 2)
+        return torch.from_numpy(pixels.astype(np.float32))
+    piece = _whole_blocks(_whole_blocks(torch.from_numpy(pixels), block, 1), block, 2)
     channels, height, width = piece.shape
     lines = piece.reshape(channels, height // block, block, width)
     rows = lines[:, :, 0].to(torch.int16)
