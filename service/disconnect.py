@@ -1,36 +1,50 @@
 """A client that closes its connection takes its work with it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
+
+from starlette.types import Receive, Scope
 
 T = TypeVar("T")
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Tell: TypeAlias = Callable[[], object]
+Watch: TypeAlias = Callable[[Tell], Tell]  # tells once when the client has gone; what it returns ends that
+
+# An extension of ASGI by the service's own connections: its `watch` is a `Watch`. To wait for the message of a
+# disconnect takes a task for each request, which is begun and cancelled for nothing.
+LEAVING = "hrformer.leaving"
 
 
 class ClientGone(Exception):
     """Nobody is left to answer."""
 
 
-async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
-    """What `work` returns; when the connection closes first, it is cancelled.
+def watch_of(scope: Scope, receive: Receive) -> Watch:
+    """How to be told that the client has gone.
 
-    receive: of an ASGI request whose body has been read, so that the next message can only be the disconnect.
-    raises:  ClientGone, and whatever `work` raises.
+    receive: of a request whose body has been read, so that the next message can only be the disconnect.
+    """
+    extension = scope.get("extensions", {}).get(LEAVING)
+    return partial(_wait_for_it, receive) if extension is None else extension["watch"]
+
+
+async def unless_gone(watch: Watch, work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns; when the client goes first, it is cancelled.
+
+    raises: ClientGone, and whatever `work` raises.
     """
     task = asyncio.current_task()
     assert task is not None
     others = task.cancelling()
     is_gone = False
 
-    def on_gone(listening: "asyncio.Task[None]") -> None:
+    def on_gone() -> None:
         nonlocal is_gone
-        if not listening.cancelled():
-            is_gone = True
-            task.cancel()
+        is_gone = True
+        task.cancel()
 
-    listening = asyncio.get_running_loop().create_task(_gone(receive))
-    listening.add_done_callback(on_gone)
+    stop = watch(on_gone)
     try:
         return await work
     except asyncio.CancelledError:
@@ -39,8 +53,22 @@ async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
             raise ClientGone from None
         raise
     finally:
-        listening.remove_done_callback(on_gone)
+        stop()
+
+
+def _wait_for_it(receive: Receive, tell: Tell) -> Tell:
+    def on_end(listening: "asyncio.Task[None]") -> None:
+        if not listening.cancelled():
+            tell()
+
+    listening = asyncio.get_running_loop().create_task(_gone(receive))
+    listening.add_done_callback(on_end)
+
+    def stop() -> None:
+        listening.remove_done_callback(on_end)
         listening.cancel()
+
+    return stop
 
 
 async def _gone(receive: Receive) -> None:

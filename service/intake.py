@@ -12,7 +12,7 @@ from starlette.types import Receive
 from service.admission import Admission, Hold
 from service.body import Upload, discard_body, is_bare, max_bytes_of, parse_upload, read_body
 from service.decoding import Pool
-from service.disconnect import unless_gone
+from service.disconnect import unless_gone, watch_of
 from service.exchange import Exchange, deadline_of, is_urgent
 from service.lifecycle import Draining, Lifecycle
 from service.settings import Settings
@@ -58,7 +58,7 @@ class Intake:
             async with deadline.enforced():
                 upload = await self._upload(request.receive, headers, exchange, hold)
                 job = Job(upload.image, exchange, deadline, urgent, hold)
-                return await unless_gone(request.receive, work(upload, job))
+                return await unless_gone(watch_of(request.scope, request.receive), work(upload, job))
 
     async def _upload(
         self, receive: Receive, headers: Mapping[str, str], exchange: Exchange, hold: Hold

@@ -2,11 +2,12 @@
 
 import asyncio
 import gc
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
 
-from service.disconnect import ClientGone, unless_gone
+from service.disconnect import ClientGone, Watch, unless_gone, watch_of
 from tests.service.virtual_time import run
 
 
@@ -17,6 +18,15 @@ async def never() -> dict[str, Any]:
 async def after(seconds: float, message: str = "http.disconnect") -> dict[str, Any]:
     await asyncio.sleep(seconds)
     return {"type": message}
+
+
+def leaving(message: Coroutine[Any, Any, dict[str, Any]]) -> Watch:
+    """A server that knows no more than ASGI, and what it says at last."""
+
+    async def receive() -> dict[str, Any]:
+        return await message
+
+    return watch_of({"type": "http"}, receive)
 
 
 async def answer(seconds: float) -> str:
@@ -30,12 +40,12 @@ async def failure(seconds: float) -> str:
 
 
 def test_work_that_ends_first_is_returned() -> None:
-    assert run(unless_gone(lambda: after(2), answer(1))) == "answer"
+    assert run(unless_gone(leaving(after(2)), answer(1))) == "answer"
 
 
 def test_work_that_fails_first_is_raised() -> None:
     with pytest.raises(ValueError, match="no"):
-        run(unless_gone(lambda: after(2), failure(1)))
+        run(unless_gone(leaving(after(2)), failure(1)))
 
 
 def test_a_connection_that_ends_first_cancels_the_work() -> None:
@@ -49,7 +59,7 @@ def test_a_connection_that_ends_first_cancels_the_work() -> None:
                 ended.set()
 
         with pytest.raises(ClientGone):
-            await unless_gone(lambda: after(1), work())
+            await unless_gone(leaving(after(1)), work())
         return ended.is_set()
 
     assert run(play())
@@ -60,7 +70,7 @@ def test_a_failure_at_the_moment_of_a_cancellation_is_not_left_lying_about() -> 
         loop = asyncio.get_running_loop()
         reports: list[dict[str, Any]] = []
         loop.set_exception_handler(lambda _, report: reports.append(report))
-        asking = asyncio.create_task(unless_gone(never, failure(1)))
+        asking = asyncio.create_task(unless_gone(leaving(never()), failure(1)))
         loop.call_later(1, loop.call_soon, asking.cancel)
         await asyncio.gather(asking, return_exceptions=True)
         del asking

@@ -1,12 +1,16 @@
 """What goes wrong inside or on the wire stays where it happened: faults put in at every stage."""
 
 import asyncio
+import base64
 
+import orjson
 import pytest
 import torch
 from torch import Tensor
 
+from service import server
 from service.device_errors import Failure, failure_of
+from service.intake import PARSED_HERE_BYTES
 from tests.service.conftest import Running, in_process, on_sockets, until
 from tests.service.echo_models import SIZE, EchoPose, EchoSegmentation, Gate
 from tests.service.pictures import noise, plain
@@ -207,6 +211,33 @@ async def test_a_client_that_closes_its_half_of_the_connection_counts_as_gone() 
         assert running.parts.admission.requests == 0
         gate.open()
         await connection.leave()
+
+
+async def test_a_client_that_left_while_its_body_was_read_by_a_thread_counts_as_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate, is_lost = Gate(), asyncio.Event()
+
+    class Watched(server.Connection):
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            is_lost.set()
+
+    monkeypatch.setattr(server, "Connection", Watched)
+    document = orjson.dumps({"image": base64.b64encode(noise(400, 300)).decode()})
+    assert len(document) > PARSED_HERE_BYTES
+    async with on_sockets({"echo-pose": model_held_at("decode", gate)}, decode_threads=1) as running:
+        ahead = asyncio.create_task(running.client.post("/pose", content=PICTURE))
+        await gate.entered()
+        leaving = await Connection.open(running.address)
+        leaving.send(request(document, content_type="application/json"))
+        await until(lambda: running.parts.admission.bytes > len(document))
+        await leaving.leave()
+        await is_lost.wait()
+        gate.open()
+        assert (await ahead).status_code == 200
+        await until(lambda: running.metric("requests_total", route="/pose", status="499") == 1)
+        assert running.parts.admission.requests == 0
 
 
 async def test_a_client_that_reads_slowly_holds_up_nobody_and_reads_the_whole() -> None:
