@@ -11,8 +11,8 @@ T = TypeVar("T")
 Tell: TypeAlias = Callable[[], object]
 Watch: TypeAlias = Callable[[Tell], Tell]  # tells once when the client has gone; what it returns ends that
 
-# An extension of ASGI by the service's own connections: its `watch` is a `Watch`. To wait for the message of a
-# disconnect takes a task for each request, which is begun and cancelled for nothing.
+# An extension of ASGI by the service's own connections: its `watch` is a `Watch`. To wait for the message of
+# a disconnect takes a task for each request, which is begun and cancelled for nothing.
 LEAVING = "hrformer.leaving"
 
 
