@@ -11,6 +11,7 @@ _APP1, _APP2 = 0xE1, 0xE2
 _EOI, _SOS, _DHT, _JPG, _DAC = 0xD9, 0xDA, 0xC4, 0xC8, 0xCC
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {_DHT, _JPG, _DAC}
 _STANDALONE = frozenset(range(0xD0, 0xD9)) | {0x01}
+_MARKER = struct.Struct(">xBH")  # and the length of the segment
 _MAX_STEPS = 10_000  # segments, fill bytes and stray markers; 20 MiB of metadata make 320 segments
 
 
@@ -45,12 +46,12 @@ def segments(data: bytes) -> list[Segment]:
         at = data.find(b"\xff", at)
         if at < 0 or at + 4 > len(data):
             raise broken_header("JPEG", "the file ends before the first scan")
-        marker = data[at + 1]
+        marker, length = _MARKER.unpack_from(data, at)
         if marker in _STANDALONE or marker in (0x00, 0xFF):
             at += 1 if marker == 0xFF else 2
             continue
-        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        if marker == _EOI or end < at + 4 or end > len(data):
+        end = at + 2 + length
+        if marker == _EOI or length < 2 or end > len(data):
             raise broken_header("JPEG", "a segment runs past the end of the file")
         found.append(Segment(marker, at + 4, end))
         if marker == _SOS:
