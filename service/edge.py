@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.access import PROTECTED, ApiKeys
 from service.disconnect import ClientGone
-from service.exchange import Exchange, begin
+from service.exchange import Exchange, begin, first_headers
 from service.lifecycle import Lifecycle
 from service.metrics import CLIENT_GONE, NO_MODEL, REFUSALS, Metrics
 from service.problems import Problem, problem_of, problem_response
@@ -49,10 +49,9 @@ class Edge:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        exchange = begin(scope["path"], headers, self.clock)
+        exchange = begin(scope["path"], first_headers(scope), self.clock)
         if self.tracing is not None and exchange.route not in QUIET:
-            self.tracing.begin(exchange, scope, headers)
+            self.tracing.begin(exchange, scope, Headers(scope=scope))
         is_head = scope["method"] == "HEAD"
         exchange.is_body_read = scope["method"] in ("GET", "HEAD")
         # HEAD is GET without the body, on every route.
@@ -60,14 +59,14 @@ class Edge:
         inner["state"] = {**scope.get("state", {}), "exchange": exchange}
         answer = Answer(send, exchange, self.lifecycle, is_head=is_head)
         with self.metrics.answering(exchange.route):
-            await self._answer(inner, receive, answer, headers)
+            await self._answer(inner, receive, answer)
         self._record(exchange, answer)
 
-    async def _answer(self, scope: Scope, receive: Receive, answer: "Answer", headers: Headers) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, answer: "Answer") -> None:
         exchange = answer.exchange
         try:
             if self.keys is not None and exchange.route in PROTECTED:
-                self.keys.check(headers)
+                self.keys.check(exchange.headers)
             endpoint = self.pictures.get(scope["path"]) if scope["method"] == "POST" else None
             if endpoint is None:
                 await self.app(scope, receive, answer)

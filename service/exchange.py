@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from starlette.types import Scope
+
 from service.deadline import Deadline, deadline_after
 from service.option_values import integer
 from service.problems import Problem
@@ -58,6 +60,7 @@ class Exchange:
 
     request_id: str
     route: str  # one of ROUTES, or "other"
+    headers: Mapping[str, str]  # by names in lower case
     trace_id: str | None
     traceparent: str | None  # of this hop, for the answer
     arrived_at: float
@@ -103,12 +106,18 @@ class _During(AbstractContextManager[None]):
         self._exchange.note(self._stage, self._begun, self._exchange.clock())
 
 
+def first_headers(scope: Scope) -> dict[str, str]:
+    """The headers of a request; of those with one name the first. For what is asked for a dozen times."""
+    pairs = reversed(scope["headers"])
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
+
+
 def begin(path: str, headers: Mapping[str, str], clock: Callable[[], float] = time.monotonic) -> Exchange:
     """The exchange of a request that has just arrived."""
     given = headers.get("x-request-id", "")
     request_id = given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
     trace_id, traceparent = _trace(headers.get("traceparent", ""))
-    return Exchange(request_id, route_of(path), trace_id, traceparent, clock(), clock)
+    return Exchange(request_id, route_of(path), headers, trace_id, traceparent, clock(), clock)
 
 
 def route_of(path: str) -> str:

@@ -42,7 +42,7 @@ class Intake:
         `work` raises.
         """
         exchange: Exchange = request.state.exchange
-        headers = request.headers
+        headers = exchange.headers
         try:
             self.lifecycle.check_accepting()
         except Draining:

@@ -25,7 +25,7 @@ def people_routes(intake: Intake, inference: Inference, models: Models) -> APIRo
 
         async def work(upload: Upload, job: Job) -> Response:
             options = read_people_options(query_of(request), upload.fields)
-            form = choose_format(PEOPLE_FORMATS, options.format, request.headers.get("accept", ""))
+            form = choose_format(PEOPLE_FORMATS, options.format, job.exchange.headers.get("accept", ""))
             served = models.choose(options.model, "people")
             job.exchange.model = served.name
             body = await inference.people(job, served, options, form)

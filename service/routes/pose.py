@@ -25,7 +25,7 @@ def pose_routes(intake: Intake, inference: Inference, models: Models) -> APIRout
 
         async def work(upload: Upload, job: Job) -> Response:
             options = read_pose_options(query_of(request), upload.fields)
-            form = choose_format(POSE_FORMATS, options.format, request.headers.get("accept", ""))
+            form = choose_format(POSE_FORMATS, options.format, job.exchange.headers.get("accept", ""))
             served = models.choose(options.model, "pose")
             job.exchange.model = served.name
             body = await inference.pose(job, served, models.default("people"), options, form)

@@ -25,7 +25,7 @@ def segment_routes(intake: Intake, inference: Inference, models: Models) -> APIR
 
         async def work(upload: Upload, job: Job) -> Response:
             options = read_segment_options(query_of(request), upload.fields)
-            form = choose_format(SEGMENT_FORMATS, options.format, request.headers.get("accept", ""))
+            form = choose_format(SEGMENT_FORMATS, options.format, job.exchange.headers.get("accept", ""))
             served = models.choose(options.model, "segmentation")
             job.exchange.model = served.name
             body = await inference.segment(job, served, options, form)
