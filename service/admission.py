@@ -173,16 +173,17 @@ class Admission:
         return self._queue_s(self._items_ahead(urgent=False))
 
     def _wait_behind(self, ahead: Mapping[Hashable, float], work: Work) -> float:
-        joined_s = own_s = 0.0
+        if not work.count:
+            return work.before_s + work.after_s
+        together, own_s, last_s = dict(ahead), 0.0, 0.0
         for kind, count in self._items(work):
+            together[kind] = together.get(kind, 0.0) + count
             own_s += self._seconds(kind, max(count / self.units, min(count, 1)))
-            before = ahead.get(kind, 0.0)
-            joined_s += (self._seconds(kind, before + count) - self._seconds(kind, before)) / self.units
-            # Of several units one computes the batch that it joins, when all have computed the others.
-            last_s = self._seconds(kind, min(before + count, self.max_batch(kind)))
-            joined_s += last_s * (1 - 1 / self.units)
-        queue_s = self._queue_s(ahead) if work.count else 0.0
-        return max(queue_s + joined_s, work.before_s + own_s) + work.after_s
+            if self.units > 1:
+                # One of them computes the batch that it joins, when all have computed the others.
+                joined_s = self._seconds(kind, min(together[kind], self.max_batch(kind)))
+                last_s += joined_s * (1 - 1 / self.units)
+        return max(self._queue_s(together) + last_s, work.before_s + own_s) + work.after_s
 
     @contextmanager
     def running(self, kind: Hashable, count: int, units: int = 1) -> Iterator[None]:

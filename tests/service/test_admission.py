@@ -104,6 +104,13 @@ def test_a_picture_is_decoded_while_what_is_ahead_is_computed() -> None:
     assert subject.wait_s(Work("pose", 1, before_s=7.0, after_s=0.25)) == pytest.approx(8.25)
 
 
+@pytest.mark.parametrize("units", [1, 2])
+def test_a_request_without_people_waits_for_no_batch(units: int) -> None:
+    subject = admission([("pose", False, 4)], units=units)
+    subject.observe("pose", 4, 1.0)
+    assert subject.wait_s(Work("pose", 0, before_s=0.5, after_s=0.25)) == 0.75
+
+
 def test_decoding_alone_can_take_too_long() -> None:
     with pytest.raises(DeadlineTooNear), admission().places(Work("pose", 1, before_s=2.0), within(1.0)):
         pass
