@@ -10,7 +10,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from types import FrameType
@@ -37,14 +37,20 @@ SWITCH_S = 0.00005
 # So many new objects between two searches for cycles: the requests under way make 700, Python's own number,
 # dozens of times a second, and hardly any cycle.
 NEW_OBJECTS = 10_000
-LAST_WORDS_S = 0.3  # between the end of listening and the end of the last connections
+LAST_WORDS_S = 0.3  # from when nobody can connect any more to the end of the last connections
 LAST_CALL_S = 1.0  # for all threads to end; nobody waits for their calls any more
 SLOW_READERS_S = 30  # clients may take so long to read the last answers after everything is answered
 DEAD_READERS_S = 30  # a client that takes nothing of its answer for so long is dropped
 LAST_READERS_S = 1  # after a failure, when a new process is worth more than their patience
 OK, FAILED, INTERRUPTED = 0, 1, 130
 _SO_ATTACH_FILTER = 26  # socket(7); Python has no name for it
-_DROP = (0x06, 0, 0, 0)  # the BPF program: return 0 bytes of whatever comes
+_DROP_FIRST_PACKETS = (  # in BPF: code, jump if true, jump if false, value
+    (0x30, 0, 0, 13),  # load the byte of TCP's flags
+    (0x54, 0, 0, 0x12),  # of which SYN and ACK count
+    (0x15, 0, 1, 0x02),  # if it is SYN alone, go on; else pass one step over
+    (0x06, 0, 0, 0),  # keep nothing
+    (0x06, 0, 0, 0xFFFFFFFF),  # keep all
+)
 
 
 class DrainingServer(uvicorn.Server):
@@ -113,37 +119,18 @@ class DrainingServer(uvicorn.Server):
         await self._parts.lifecycle.stop.wait()
         if self._parts.lifecycle.state is State.FAILED:
             self.config.timeout_graceful_shutdown = LAST_READERS_S
-        loop = asyncio.get_running_loop()
-        for connection in self._stop_listening():
-            await loop.connect_accepted_socket(self._protocol, connection, ssl=self.config.ssl)
-        # Whoever has just connected, or sends again on an open connection, is still told of the end.
+        for listener in self._listeners():
+            with listener:
+                let_nobody_connect(listener)
+        # Whoever was just connecting, or sends again on an open connection, is still told of the end.
         await asyncio.sleep(LAST_WORDS_S)
         self.should_exit = True
-
-    def _stop_listening(self) -> list[socket.socket]:
-        """The connections that the system has made and nobody has taken: closing a listener resets them."""
-        listeners = self._listeners()
-        for server in self.servers if listeners else []:
-            server.close()
-        waiting = []
-        for listener in listeners:
-            with listener, suppress(BlockingIOError):
-                let_nobody_connect(listener)
-                listener.setblocking(False)
-                while True:
-                    waiting.append(listener.accept()[0])
-        return waiting
 
     def _listeners(self) -> list[socket.socket]:
         """The sockets that listen, to be closed by whoever asks; those of the event loop stay open."""
         servers = self.servers if self.started else []
         numbers = [listener.fileno() for server in servers for listener in server.sockets]
         return [socket.socket(fileno=os.dup(number)) for number in numbers]
-
-    def _protocol(self) -> asyncio.Protocol:
-        """As uvicorn makes one for a connection."""
-        protocol = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
-        return protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
 
 def drop_dead_readers(listener: socket.socket, after_s: float) -> None:
@@ -156,14 +143,15 @@ def drop_dead_readers(listener: socket.socket, after_s: float) -> None:
 
 
 def let_nobody_connect(listener: socket.socket) -> None:
-    """Makes the system drop handshakes that reach the listener; connections that are made already stay.
+    """Makes the system drop what asks for a new connection; one that is being made, or was, goes on.
 
     Whoever connected between the last that is taken and the closing would be reset, with a request sent. Now
     the system asks again for them, a second later, and is told that nobody listens.
     """
     if sys.platform == "linux":
-        drop = ctypes.create_string_buffer(struct.pack("HBBI", *_DROP))
-        program = struct.pack("HL", 1, ctypes.addressof(drop))
+        steps = b"".join(struct.pack("HBBI", *step) for step in _DROP_FIRST_PACKETS)
+        code = ctypes.create_string_buffer(steps, len(steps))
+        program = struct.pack("HL", len(_DROP_FIRST_PACKETS), ctypes.addressof(code))
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
 
