@@ -4,14 +4,13 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from service.disconnect import LEAVING, Tell
+from service.disconnect import LEAVING, Departure
 from service.problems import Problem, problem_response
 
 _CONTINUE = b"HTTP/1.1 100 "  # the client is to send its body
@@ -54,8 +53,7 @@ class Connection(HttpToolsProtocol):
         self._patience, self._on_refusal = patience, on_refusal
         self._timer: asyncio.TimerHandle | None = None
         self._coming: Literal["request", "head", "body"] = "request"
-        self._leaving: set[Tell] = set()  # who is told when the client has gone
-        self._is_lost = False
+        self._departure = Departure()
         self._stalled_bytes = 0  # since a request began, or its body went on; those of the same read excepted
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -65,16 +63,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         super().connection_lost(exc)
-        self._is_lost = True
-        for tell in [*self._leaving]:
-            tell()
-
-    def watch(self, tell: Tell) -> Tell:
-        """Tells once when the connection is lost, or that it has been; what it returns ends that."""
-        if self._is_lost:
-            return self.loop.call_soon(tell).cancel
-        self._leaving.add(tell)
-        return partial(self._leaving.discard, tell)
+        self._departure.happen()
 
     def data_received(self, data: bytes) -> None:
         self._stalled_bytes += len(data)
@@ -102,7 +91,7 @@ class Connection(HttpToolsProtocol):
         self._stop_timer()
         self._coming, self._stalled_bytes = "body", 0
         super().on_headers_complete()
-        self.scope["extensions"] = {LEAVING: {"watch": self.watch}}
+        self.scope["extensions"] = {LEAVING: {"watch": self._departure.watch}}
         if self.scope["method"] != "HEAD":  # whose answers have nothing to wait for
             self.cycle.transport = cast("asyncio.Transport", _OnePacket(self.transport))
 

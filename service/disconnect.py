@@ -20,6 +20,28 @@ class ClientGone(Exception):
     """Nobody is left to answer."""
 
 
+class Departure:
+    """The end of a connection, and who is told of it. It knows nothing of the connection, so that nothing
+    that is left of a request keeps that in memory.
+    """
+
+    def __init__(self) -> None:
+        self._is_over = False
+        self._told: set[Tell] = set()
+
+    def watch(self, tell: Tell) -> Tell:
+        """A `Watch`; also when the client has gone already."""
+        if self._is_over:
+            return asyncio.get_running_loop().call_soon(tell).cancel
+        self._told.add(tell)
+        return partial(self._told.discard, tell)
+
+    def happen(self) -> None:
+        self._is_over = True
+        for tell in [*self._told]:
+            tell()
+
+
 def watch_of(scope: Scope, receive: Receive) -> Watch:
     """How to be told that the client has gone.
 

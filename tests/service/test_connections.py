@@ -1,11 +1,14 @@
 """What only real sockets show: clients that leave, stall, or send more than they said."""
 
 import asyncio
+import gc
 import socket
 import sys
+import weakref
 
 import pytest
 
+from service import server
 from service.server import drop_dead_readers, let_nobody_connect
 from tests.service.conftest import Running, in_process, on_sockets, until
 from tests.service.echo_models import EchoPose, Gate
@@ -40,6 +43,29 @@ async def test_a_client_that_leaves_while_sending_is_counted() -> None:
         await until(lambda: running.metric("cancelled_total", stage="receive") == 1)
         assert running.parts.admission.bytes == 0
         assert running.metric("requests_total", route="/pose", status="499") == 1
+
+
+async def test_a_closed_connection_is_forgotten_without_a_search_for_cycles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[weakref.ref[server.Connection]] = []
+
+    class Watched(server.Connection):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            made.append(weakref.ref(self))
+
+    monkeypatch.setattr(server, "Connection", Watched)
+    async with on_sockets() as running:
+        gc.disable()
+        try:
+            reader, writer = await connect(running)
+            writer.write(head(len(PICTURE)) + PICTURE)
+            assert (await answer_of(reader)).startswith(b"http/1.1 200")
+            await leave(writer)
+            await until(lambda: made[0]() is None)
+        finally:
+            gc.enable()
 
 
 async def test_a_body_that_stalls_is_answered_408_and_the_connection_closed() -> None:
