@@ -164,7 +164,7 @@ def _span(start: float, stop: float, block: int, side: int) -> slice:
 
 
 def _average(pixels: Bytes, block: int) -> Tensor:
-    """The `(3, H, W)` uint8 pixels averaged over blocks, float32; the last lines fill up the last blocks.
+    """The `(3, H, W)` uint8 pixels averaged over blocks, float32; its last lines are repeated to whole ones.
 
     Sums of 2^7 bytes fit 16 bits. A twelfth of the time of pooling in float, with the same result.
     """
